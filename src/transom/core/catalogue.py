@@ -1,0 +1,83 @@
+"""Read a catalogue from TOML: the one of guide section 9, or an operator's own."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transom.domain.errors import BadName, BadParameter
+from transom.domain.names import parse_application, parse_sub_space
+from transom.domain.space import OPEN_SET, Application, Direction, Emptied, OrgKind, SubSpace
+
+GUIDE = Path(__file__).with_name("catalogue.toml")
+"""The applications of the guide, ready to load."""
+
+_KEYS = frozenset({"direction", "retention_days", "emptied", "archived", "may_submit", "gate"})
+
+
+def read(path: Path) -> list[Application]:
+    """Every application in a catalogue file; catalogue.toml beside this module explains the form.
+
+    Raises:
+        BadParameter: says which application, sub-space and key, and what was expected.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
+        raise BadParameter(path.name, str(failure)) from failure
+    return [_application(name, table) for name, table in content.items()]
+
+
+def _application(name: str, table: object) -> Application:
+    if not isinstance(table, Mapping) or not isinstance(table.get("title"), str):
+        raise BadParameter(name, "an application is a table with a title")
+    try:
+        parse_application(name)
+        spaces = {
+            space: _sub_space(name, space, keys)
+            for space, keys in table.items()
+            if space != "title"
+        }
+    except BadName as bad:
+        raise BadParameter(f"{name}.{bad.name}", bad.why) from bad
+    return Application(name, table["title"], spaces)
+
+
+def _sub_space(application: str, name: str, keys: object) -> SubSpace:
+    where = f"{application}.{name}"
+    if name != OPEN_SET:
+        parse_sub_space(name)
+    if not isinstance(keys, Mapping):
+        raise BadParameter(where, "a sub-space is a table")
+    if unknown := sorted(set(keys) - _KEYS):
+        raise BadParameter(
+            f"{where}.{unknown[0]}", f"unknown; known are {', '.join(sorted(_KEYS))}"
+        )
+    return _checked(where, application, name, keys)
+
+
+def _checked(where: str, application: str, name: str, keys: Mapping[str, Any]) -> SubSpace:
+    try:
+        direction = Direction(keys["direction"])
+        space = SubSpace(
+            application=application,
+            name=name,
+            direction=direction,
+            retention_days=keys.get("retention_days"),
+            emptied=Emptied(keys.get("emptied", Emptied.LEASED)),
+            archived=keys.get("archived", direction is Direction.INBOUND),
+            may_submit=frozenset(OrgKind(kind) for kind in keys.get("may_submit", OrgKind)),
+            gate=keys.get("gate", ""),
+        )
+    except KeyError as missing:
+        raise BadParameter(where, f"{missing} is missing") from missing
+    except ValueError as wrong:
+        raise BadParameter(where, str(wrong)) from wrong
+    if direction is Direction.ARCHIVE:
+        raise BadParameter(f"{where}.direction", "archives are made by themselves")
+    days = space.retention_days
+    if days is not None and (type(days) is not int or days < 1):
+        raise BadParameter(f"{where}.retention_days", "a number of days from 1, or left out")
+    return space

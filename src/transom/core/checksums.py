@@ -1,0 +1,90 @@
+"""Digests that a sender states and we verify: Content-MD5 and the x-amz-checksum family.
+
+SHA-256 of what we keep is computed elsewhere, always; these run only when the sender asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import zlib
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Protocol
+
+from awscrt import checksums as crt
+
+from transom.domain.errors import BadParameter, DigestMismatch
+
+
+class Algorithm(StrEnum):
+    """What a digest is called in errors and on the wire."""
+
+    MD5 = "md5"
+    CRC32 = "crc32"
+    CRC32C = "crc32c"
+    CRC64NVME = "crc64nvme"
+    SHA1 = "sha1"
+    SHA256 = "sha256"
+
+
+class _Running(Protocol):
+    def update(self, data: bytes) -> object: ...
+    def digest(self) -> bytes: ...
+
+
+class _Crc:
+    """A cyclic redundancy check that runs along; its digest is big-endian."""
+
+    def __init__(self, step: Callable[[bytes, int], int], width: int) -> None:
+        self._step = step
+        self._width = width
+        self._value = 0
+
+    def update(self, data: bytes) -> None:
+        self._value = self._step(data, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(self._width)
+
+
+def _start(algorithm: Algorithm) -> _Running:
+    match algorithm:
+        case Algorithm.MD5:
+            return hashlib.md5(usedforsecurity=False)
+        case Algorithm.SHA1:
+            return hashlib.sha1(usedforsecurity=False)
+        case Algorithm.SHA256:
+            return hashlib.sha256()
+        case Algorithm.CRC32:
+            return _Crc(zlib.crc32, 4)
+        case Algorithm.CRC32C:
+            return _Crc(crt.crc32c, 4)
+        case Algorithm.CRC64NVME:
+            return _Crc(crt.crc64nvme, 8)
+
+
+class Checksums:
+    """Follows a body as it arrives and compares at the end."""
+
+    def __init__(self, expected: Mapping[Algorithm, bytes]) -> None:
+        self._expected = dict(expected)
+        self._running = {algorithm: _start(algorithm) for algorithm in expected}
+        for algorithm, digest in expected.items():
+            if len(digest) != len(_start(algorithm).digest()):
+                raise BadParameter(algorithm, "the digest has the wrong length")
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes, in order."""
+        for running in self._running.values():
+            running.update(data)
+
+    def verify(self) -> None:
+        """Compare.
+
+        Raises:
+            DigestMismatch: names the first algorithm that differs.
+        """
+        for algorithm, expected in self._expected.items():
+            if not hmac.compare_digest(self._running[algorithm].digest(), expected):
+                raise DigestMismatch(algorithm)

@@ -1,0 +1,41 @@
+"""The exchange: a frozen record of its services, and all that a front end receives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from transom.core.administration import Administration
+from transom.core.bodies import Bodies
+from transom.core.browse import Browse
+from transom.core.downloads import Downloads
+from transom.core.grants import Tokens
+from transom.core.handoff import HandOff
+from transom.core.retention import Retention
+from transom.core.scrub import Scrub
+from transom.core.sealing import Sealer
+from transom.core.sign_in import SignIn
+from transom.core.signed_urls import SignedUrls
+from transom.core.tracking import Tracking
+from transom.core.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The use cases, one service each."""
+
+    sign_in: SignIn
+    tokens: Tokens
+    signed_urls: SignedUrls
+    browse: Browse
+    uploads: Uploads
+    bodies: Bodies
+    downloads: Downloads
+    tracking: Tracking
+    handoff: HandOff
+    retention: Retention
+    scrub: Scrub
+    sealers: tuple[Sealer, ...]
+    administration: Administration
+    check: Callable[[], None]
+    """Returns quietly when records and blobs answer; raises Unavailable otherwise."""

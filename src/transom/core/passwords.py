@@ -1,0 +1,106 @@
+"""Check secrets: a keyed hash for generated ones, argon2id for chosen ones.
+
+Which check runs is decided by the form of what the caller sent, never by the account, and unknown
+names go through the same work (decisions.md section 5), so time tells nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from transom.core.keyring import KeyRing
+from transom.domain.errors import Unavailable
+from transom.domain.identity import SecretKind, is_generated
+from transom.records.identities import StoredSecret
+
+_PURPOSE = "generated-secret"
+_NOBODY = "nobody's secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Argon2Cost:
+    """Memory in KiB, passes, and how many computations may run and wait at once."""
+
+    memory_kib: int = 19 * 1024
+    passes: int = 2
+    running: int = 2
+    waiting: int = 16
+
+
+class Passwords:
+    """Makes and checks stored secrets."""
+
+    def __init__(self, keys: KeyRing, cost: Argon2Cost) -> None:
+        self._keys = keys
+        self._argon2 = PasswordHasher(
+            time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=1
+        )
+        self._running = threading.BoundedSemaphore(cost.running)
+        self._admitted = threading.BoundedSemaphore(cost.running + cost.waiting)
+        self._dummy = self._argon2.hash(_NOBODY)
+
+    def store(self, secret_id: str, secret: str) -> StoredSecret:
+        """What to keep of a secret, by the kind that its form says it is.
+
+        Raises:
+            Unavailable: too many computations wait already.
+        """
+        if is_generated(secret):
+            key = self._keys.current
+            digest = key.mac(_PURPOSE, secret.encode())
+            return StoredSecret(secret_id, SecretKind.GENERATED, key.id, digest)
+        with self._slot():
+            return StoredSecret(secret_id, SecretKind.CHOSEN, "", self._argon2.hash(secret))
+
+    def fits(self, secret: str, stored: Sequence[StoredSecret]) -> bool:
+        """Whether a secret is one of those stored; with none stored the work is the same.
+
+        Raises:
+            Unavailable: too many computations wait already.
+        """
+        if is_generated(secret):
+            return self._fits_generated(secret, stored)
+        chosen = [each.digest for each in stored if each.kind is SecretKind.CHOSEN]
+        with self._slot():
+            matches = [self._verify(digest, secret) for digest in chosen or [self._dummy]]
+        return any(matches) and bool(chosen)
+
+    def _fits_generated(self, secret: str, stored: Sequence[StoredSecret]) -> bool:
+        found = False
+        for each in stored:
+            key = self._keys.find(each.key_id)
+            if each.kind is SecretKind.GENERATED and key is not None:
+                digest = key.mac(_PURPOSE, secret.encode())
+                found |= hmac.compare_digest(digest, each.digest)
+        if not stored:
+            hmac.compare_digest(self._keys.current.mac(_PURPOSE, secret.encode()), "0" * 64)
+        return found
+
+    def _verify(self, digest: str, secret: str) -> bool:
+        try:
+            return self._argon2.verify(digest, secret)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        if not self._admitted.acquire(blocking=False):
+            raise Unavailable("password check")
+        try:
+            with self._running:
+                yield
+        finally:
+            self._admitted.release()
+
+
+def name_key(name: str) -> str:
+    """What sign-in failures are counted under: people type passwords into the name field too."""
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -1,0 +1,164 @@
+"""Credentials in; a principal or an error out. The only place where a secret is judged.
+
+The secret is checked first, always, at the same cost; then one transaction reads how the name and
+the source stand with the lock-out rule and either counts the failure or notes the success. So a
+guess that was right but came while the account was closed is refused like a wrong one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from transom.core.passwords import Passwords, name_key
+from transom.domain import identity
+from transom.domain.errors import BadCredentials
+from transom.domain.identity import Principal, Standing, source_key
+from transom.ports import Clock
+from transom.records import audit, identities
+from transom.records.database import Database
+from transom.records.identities import UNKNOWN_SOURCES, Credential
+
+MAX_NAME = 128
+MAX_SECRET = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a caller presents: a user name, a secret, and the address it comes from."""
+
+    name: str
+    secret: str
+    source: str
+    request_id: str = ""
+
+    def is_readable(self) -> bool:
+        """Whether name and secret are of a length and of characters that any account could have."""
+        return (
+            0 < len(self.name) <= MAX_NAME
+            and 0 < len(self.secret) <= MAX_SECRET
+            and self.name.isprintable()
+            and self.secret.isprintable()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A principal whose secret was right, with the epochs in force at that moment."""
+
+    principal: Principal
+    principal_epoch: int
+    org_epoch: int
+
+
+class SignIn:
+    """Judges credentials for every door."""
+
+    def __init__(self, database: Database, passwords: Passwords, clock: Clock) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._clock = clock
+
+    def check(self, attempt: Attempt) -> Credential | None:
+        """The account whose secret this is, or None; the lock-out rule has not been asked yet.
+
+        Raises:
+            Unavailable: the database, or the queue of password checks, cannot take it now.
+        """
+        if not attempt.is_readable():
+            return None
+        with self._database.reading() as tx:
+            found = identities.credential_of(tx, attempt.name)
+        fits = self._passwords.fits(attempt.secret, found.secrets if found else ())
+        return found if fits else None
+
+    def settle(self, tx: Connection, attempt: Attempt, found: Credential | None) -> SignedIn | None:
+        """Decide in a transaction, after check(): note the success, or count the failure.
+
+        Returns:
+            Who signed in, or None: refused, and the transaction must be committed all the same.
+        """
+        now = self._clock.now()
+        if not attempt.is_readable():
+            return None
+        if found is None or not self._may_enter(found, attempt, now):
+            self._refuse(tx, attempt, found, now)
+            return None
+        standing = self._standing(tx, attempt, found, now)
+        if standing.is_closed(now):
+            return None
+        if standing.failures or not standing.fresh:
+            key, source = name_key(attempt.name), source_key(attempt.source)
+            identities.add_success(tx, key, source, now)
+        return SignedIn(found.principal, found.principal_epoch, found.org_epoch)
+
+    def _standing(
+        self, tx: Connection, attempt: Attempt, found: Credential | None, now: datetime
+    ) -> Standing:
+        listed = found is not None and bool(found.principal.networks) and _allowed(found, attempt)
+        key, source = name_key(attempt.name), source_key(attempt.source)
+        return identities.standing(tx, key, source, now, listed=listed)
+
+    def _refuse(
+        self, tx: Connection, attempt: Attempt, found: Credential | None, now: datetime
+    ) -> None:
+        identities.count_alone(tx, name_key(attempt.name))
+        standing = self._standing(tx, attempt, found, now)
+        if not standing.is_closed(now):
+            self._count_failure(tx, attempt, standing, now)
+
+    def enter(self, attempt: Attempt) -> SignedIn:
+        """Check and settle in one go, for doors that grant nothing in the same transaction.
+
+        Raises:
+            BadCredentials: wrong, unknown, closed, ended, or from a network that is not allowed.
+            Unavailable
+        """
+        found = self.check(attempt)
+        with self._database.transaction() as tx:
+            signed_in = self.settle(tx, attempt, found)
+        if signed_in is None:
+            raise BadCredentials
+        return signed_in
+
+    def _may_enter(self, found: Credential, attempt: Attempt, now: datetime) -> bool:
+        return found.org_active and found.principal.may_act(now) and _allowed(found, attempt)
+
+    def _count_failure(
+        self, tx: Connection, attempt: Attempt, standing: Standing, now: datetime
+    ) -> None:
+        key, source = name_key(attempt.name), source_key(attempt.source)
+        identities.add_failure(tx, key, source, now, known=standing.known)
+        wait = standing.wait_after_failure()
+        if wait is not None:
+            identities.close(tx, key, source, now, now + wait, standing.closings + 1)
+            self._note_closing(tx, attempt, now, wait, source)
+        if standing.closes_to_unknown():
+            until = now + identity.CLOSED_TO_UNKNOWN_FOR
+            identities.close(tx, key, UNKNOWN_SOURCES, now, until, 1)
+            self._note_closing(tx, attempt, now, until - now, UNKNOWN_SOURCES)
+
+    def _note_closing(
+        self, tx: Connection, attempt: Attempt, now: datetime, wait: timedelta, closed_to: str
+    ) -> None:
+        owner = identities.principal_named(tx, attempt.name)
+        audit.add(
+            tx,
+            audit.Entry(
+                at=now,
+                principal_id=owner.id if owner else "",
+                action="sign_in.closed",
+                object=attempt.name if owner else name_key(attempt.name),
+                source=attempt.source,
+                request_id=attempt.request_id,
+                detail=audit.detail(
+                    {"closed_to": closed_to, "seconds": round(wait.total_seconds())}
+                ),
+            ),
+        )
+
+
+def _allowed(found: Credential, attempt: Attempt) -> bool:
+    return found.principal.allows(attempt.source)

@@ -1,0 +1,50 @@
+"""What the use cases around files work with: records, bytes, time, chance, and how long things stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from transom.core.doorbell import Doorbell
+from transom.domain.entitlement import Actor
+from transom.ports import BlobStore, Clock, Entropy
+from transom.records import audit
+from transom.records.audit import Entry
+from transom.records.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long things are kept, in calendar days of a zone, and the size limit in bytes."""
+
+    zone: ZoneInfo
+    archive_days: int = 30
+    tracking_days: int = 90
+    max_file_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Handed to every service that moves files."""
+
+    database: Database
+    blobs: BlobStore
+    clock: Clock
+    entropy: Entropy
+    doorbell: Doorbell
+    keeping: Keeping
+
+    def entry(
+        self, actor: Actor, action: str, what: str, tracking_id: str = "", **facts: object
+    ) -> Entry:
+        """An audit entry of what an actor does now."""
+        return Entry(
+            at=self.clock.now(),
+            principal_id=actor.principal_id,
+            action=action,
+            object=what,
+            tracking_id=tracking_id,
+            source=actor.source,
+            request_id=actor.request_id,
+            detail=audit.detail(facts),
+        )

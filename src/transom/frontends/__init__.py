@@ -1,0 +1,1 @@
+"""Front ends speak a protocol and decide nothing."""

@@ -1,0 +1,295 @@
+"""The resources of the REST API: paths become places and names, the core is asked, answers are shaped.
+
+Paths are split before they are decoded, and decoded once: an encoded slash never makes a level.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from urllib.parse import parse_qs, unquote, urlencode
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from transom.core import browse
+from transom.core.exchange import Exchange
+from transom.core.signed_urls import SignedUrl
+from transom.core.tracking import Position, Query
+from transom.domain.entitlement import Actor
+from transom.domain.errors import BadParameter, ExchangeError, GrantInvalid, Unavailable
+from transom.domain.listing import Listing
+from transom.domain.names import (
+    FileName,
+    Place,
+    parse_application,
+    parse_file_name,
+    parse_org,
+    parse_sub_space,
+    parse_upload_name,
+)
+from transom.domain.submission import AccessMethod, State, Submission
+from transom.frontends import context
+from transom.frontends.requests import client, header, source
+from transom.frontends.rest import streams, wire
+from transom.frontends.rest.errors import Answerer, NoResource, WrongMethod
+from transom.frontends.rest.wire import Json, Links, Media, TrackingStyle, encode, media_of
+from transom.frontends.workers import Workers
+
+_MAX_PAGE = 500
+_MAX_KEY = 255
+_FILE_LEVEL = 4
+_QUERY_NAMES = frozenset({"id", "fileName", "application", "since", "state", "limit", "cursor"})
+
+
+@dataclass(frozen=True, slots=True)
+class RestDoor:
+    """The ASGI application of the REST API."""
+
+    exchange: Exchange
+    workers: Workers
+    links: Links
+    style: TrackingStyle
+    answerer: Answerer
+    openapi: bytes
+    about: Json
+    """What /.well-known/transom tells."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        media = media_of(header(scope, "accept"))
+        try:
+            response = await self._route(scope, media)
+        except ExchangeError as error:
+            response = self.answerer.answer(error, media, scope["request_id"])
+        await response(scope, receive, send)
+
+    async def _route(self, scope: Scope, media: Media) -> Response:
+        head, *path = _segments(scope["raw_path"])
+        match head, path:
+            case "files", _:
+                return await self._files(scope, media, path)
+            case "tracking", []:
+                _require_method(scope, "GET")
+                return await self._tracking(scope, media)
+            case "health" | "ready", []:
+                _require_method(scope, "GET", "HEAD")
+                return await self._health(media, deep=head == "ready")
+            case "openapi.json", []:
+                _require_method(scope, "GET")
+                return Response(self.openapi, media_type="application/json")
+            case ".well-known", ["transom"]:
+                _require_method(scope, "GET")
+                return _shaped(self.about, media, "transom")
+            case _:
+                raise NoResource
+
+    async def _actor(self, scope: Scope) -> Actor:
+        """Who a bearer token speaks for; tokens in queries are refused unread (RFC 6750, 2.3)."""
+        scheme, _, token = header(scope, "authorization").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise GrantInvalid("no bearer token")
+        redeem = self.exchange.tokens.redeem
+        return await self.workers.run(redeem, token.strip(), source(scope), scope["request_id"])
+
+    # --- /files ----------------------------------------------------------------------------------
+
+    async def _files(self, scope: Scope, media: Media, path: list[str]) -> Response:
+        if scope["method"] == "PUT":
+            return await self._put(scope, media, path)
+        _require_method(scope, "GET", "PUT")
+        actor = await self._actor(scope)
+        match path:
+            case []:
+                shown = await self.workers.run(self.exchange.browse.root, actor)
+                return _shaped(wire.folder(shown, self.links), media, "folder")
+            case [org]:
+                at = parse_org(org)
+                shown = await self.workers.run(self.exchange.browse.organization, actor, at)
+                return _shaped(wire.folder(shown, self.links, at), media, "folder")
+            case [org, name]:
+                at, app = parse_org(org), parse_application(name)
+                shown = await self.workers.run(self.exchange.browse.application, actor, at, app)
+                return _shaped(wire.folder(shown, self.links, at, app), media, "folder")
+            case [org, name, space]:
+                return await self._sub_space(actor, _place(org, name, space), media)
+            case [org, name, space, file]:
+                place, file_name = _place(org, name, space), parse_file_name(file)
+                return await self._get(actor, place, file_name, media)
+            case _:
+                raise NoResource
+
+    async def _sub_space(self, actor: Actor, place: Place, media: Media) -> Response:
+        shown, first = await self.workers.run(self._first_page, actor, place)
+        if len(first) < browse.PAGE:
+            return _shaped(wire.sub_space(shown, place, first, self.links), media, "folder")
+
+        def read() -> AsyncIterator[list[Listing]]:
+            return streams.pages(self.workers, self.exchange.browse.files(actor, place))
+
+        body = streams.sub_space(shown, place, read, self.links, media)
+        return StreamingResponse(body, media_type=media.value)
+
+    def _first_page(self, actor: Actor, place: Place) -> tuple[browse.Folder, list[Listing]]:
+        folder = self.exchange.browse.sub_space(actor, place)
+        return folder, next(self.exchange.browse.files(actor, place))
+
+    async def _get(self, actor: Actor, place: Place, name: FileName, media: Media) -> Response:
+        found = await self.workers.run(self.exchange.downloads.find, actor, place, name)
+        sign = partial(self.exchange.signed_urls.for_download, actor, place, found.name, found.id)
+        offer = wire.download_offer(found, sign(), sign(method="HEAD"), self.links)
+        return _shaped(offer, media, "file")
+
+    async def _put(self, scope: Scope, media: Media, path: list[str]) -> Response:
+        actor = await self._actor(scope)
+        if len(path) != _FILE_LEVEL:
+            raise NoResource
+        place, name = _place(*path[:3]), parse_upload_name(path[3])
+        key = header(scope, "idempotency-key")
+        if len(key) > _MAX_KEY or not key.isprintable():
+            raise BadParameter("Idempotency-Key", f"at most {_MAX_KEY} printable characters")
+        submission, signed = await self.workers.run(self._request, actor, place, name, scope, key)
+        context.tracking_id.set(submission.tracking_id)
+        return _shaped(wire.upload_offer(submission, signed, self.links), media, "upload")
+
+    def _request(
+        self, actor: Actor, place: Place, name: FileName, scope: Scope, key: str
+    ) -> tuple[Submission, SignedUrl]:
+        came = client(scope, AccessMethod.REST)
+        asked = self.exchange.uploads.request(actor, place, name, came, key)
+        submission = asked.submission
+        signed = self.exchange.signed_urls.for_upload(
+            actor, place, name, submission.tracking_id, asked.signed_at
+        )
+        return submission, signed
+
+    # --- /tracking -------------------------------------------------------------------------------
+
+    async def _tracking(self, scope: Scope, media: Media) -> Response:
+        actor = await self._actor(scope)
+        asked = _query(scope["query_string"])
+        if "id" in asked:
+            found = await self.workers.run(self.exchange.tracking.one, actor, asked["id"])
+            return self._records([found], media)
+        query = _narrowed(asked)
+        if "limit" in asked or "cursor" in asked:
+            return await self._tracking_page(actor, query, asked, media)
+        pages = streams.pages(self.workers, self.exchange.tracking.all(actor, query))
+        body = streams.array(pages, self._record, media, "submissions", "submission")
+        return StreamingResponse(body, media_type=media.value)
+
+    async def _tracking_page(
+        self, actor: Actor, query: Query, asked: dict[str, str], media: Media
+    ) -> Response:
+        limit = _number("limit", asked.get("limit", "100"), _MAX_PAGE)
+        after = _position(asked["cursor"]) if "cursor" in asked else None
+        page = self.exchange.tracking.page
+        found, last = await self.workers.run(page, actor, query, after, limit)
+        response = self._records(found, media)
+        if last is not None:
+            following = asked | {"limit": str(limit), "cursor": _cursor(last)}
+            address = f"{self.links.tracking()}?{urlencode(following)}"
+            response.headers["Link"] = f'<{address}>; rel="next"'
+        return response
+
+    def _records(self, found: list[Submission], media: Media) -> Response:
+        shapes = [self._record(each) for each in found]
+        if media is Media.JSON:
+            return _shaped(shapes, media, "")
+        return _shaped({"submission": shapes}, media, "submissions")
+
+    def _record(self, shown: Submission) -> Json:
+        return wire.submission(shown, self.links, self.style)
+
+    # --- /health ---------------------------------------------------------------------------------
+
+    async def _health(self, media: Media, *, deep: bool) -> Response:
+        if deep:
+            try:
+                await self.workers.run(self.exchange.check)
+            except Unavailable as failure:
+                body = {"status": "DOWN", "error": failure.code}
+                content, media_type = encode(body, media, "health")
+                return Response(content, 503, {"Retry-After": "5"}, media_type)
+        return _shaped({"status": "UP"}, media, "health")
+
+
+def _shaped(value: object, media: Media, root: str) -> Response:
+    content, media_type = encode(value, media, root)
+    return Response(content, media_type=media_type)
+
+
+def _require_method(scope: Scope, *allowed: str) -> None:
+    if scope["method"] not in allowed:
+        raise WrongMethod(*allowed)
+
+
+def _segments(raw_path: bytes) -> list[str]:
+    """The levels of a path, each decoded once; one slash at the end is no level."""
+    path = raw_path.decode("latin-1").removeprefix("/")
+    try:
+        return [unquote(part, errors="strict") for part in path.removesuffix("/").split("/")]
+    except UnicodeDecodeError as wrong:
+        raise BadParameter("path", "it is not UTF-8 when percent-decoded") from wrong
+
+
+def _place(org: str, application: str, space: str) -> Place:
+    return Place(parse_org(org), parse_application(application), parse_sub_space(space))
+
+
+def _query(raw: bytes) -> dict[str, str]:
+    try:
+        found = parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=20)
+    except ValueError as wrong:
+        raise BadParameter("query", "it cannot be read") from wrong
+    for name, values in found.items():
+        if name not in _QUERY_NAMES:
+            known = ", ".join(sorted(_QUERY_NAMES))
+            raise BadParameter(name[:64], f"there is no such parameter; there are {known}")
+        if len(values) > 1:
+            raise BadParameter(name, "it is given twice")
+    return {name: values[0] for name, values in found.items()}
+
+
+def _narrowed(asked: dict[str, str]) -> Query:
+    since = None
+    if "since" in asked:
+        try:
+            since = datetime.fromisoformat(asked["since"])
+        except ValueError:
+            since = None
+        if since is None or since.tzinfo is None:
+            raise BadParameter("since", "an instant with offset, like 2026-11-20T15:32:07-05:00")
+    try:
+        state = State(asked["state"]) if "state" in asked else None
+    except ValueError:
+        raise BadParameter("state", f"one of {', '.join(State)}") from None
+    return Query(asked.get("fileName", ""), asked.get("application", ""), since, state)
+
+
+def _number(name: str, text: str, highest: int) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= highest):
+        raise BadParameter(name, f"a number from 1 to {highest}")
+    return int(text)
+
+
+def _cursor(last: Position) -> str:
+    raw = json.dumps([last.at.isoformat(), last.tracking_id]).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _position(cursor: str) -> Position:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        at, tracking_id = json.loads(raw)
+        position = Position(datetime.fromisoformat(at), str(tracking_id))
+    except (binascii.Error, ValueError, TypeError):
+        raise BadParameter("cursor", "take it from the Link header of the page before") from None
+    if position.at.tzinfo is None:
+        raise BadParameter("cursor", "take it from the Link header of the page before")
+    return position

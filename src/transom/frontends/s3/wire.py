@@ -1,0 +1,45 @@
+"""How the S3 door writes: XML errors, entity tags, dates."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from xml.sax.saxutils import escape
+
+
+def error(
+    code: str, message: str, request_id: str, extra: Mapping[str, str] | None = None
+) -> bytes:
+    """An error document in the form of FAQ 27."""
+    elements = {"Code": code, "Message": message, **(extra or {})}
+    elements |= {"RequestId": request_id, "HostId": host_id(request_id)}
+    inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in elements.items())
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
+
+
+def host_id(request_id: str) -> str:
+    """The second id that S3 answers carry; here it only repeats the first, hashed."""
+    return base64.b64encode(hashlib.sha256(request_id.encode()).digest()).decode()
+
+
+def etag(sha256: str) -> str:
+    """The entity tag of a file: opaque, with a dash, so that no client takes it for an MD5."""
+    return f'"{sha256[:32]}-1"'
+
+
+def repr_digest(sha256: str) -> str:
+    """The Repr-Digest header of RFC 9530."""
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
+
+
+def http_date(instant: datetime) -> str:
+    """An instant as HTTP headers write it."""
+    return format_datetime(instant.astimezone(UTC), usegmt=True)
+
+
+def zulu(instant: datetime) -> str:
+    """An instant as S3's error elements write it: 2018-12-11T19:58:13Z."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,163 @@
+"""Everything that can be swapped, on one page: time, chance and the place where bytes rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where every instant comes from. All instants are aware and in UTC."""
+
+    def now(self) -> datetime:
+        """The exchange's time; a sandbox may move it."""
+        ...
+
+    def wall(self) -> datetime:
+        """The world's time, for what a foreign device compares: SigV4 dates, one-time codes, TLS."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never step, from an arbitrary start: for waits and for trusting no jump."""
+        ...
+
+
+class Entropy(Protocol):
+    """Where every identifier and secret comes from."""
+
+    def uuid(self) -> str:
+        """A fresh tracking or record id: 36 characters, lower case."""
+        ...
+
+    def blob_key(self) -> str:
+        """A fresh key for a blob: 32 lower-case hexadecimal digits."""
+        ...
+
+    def secret(self, size: int) -> bytes:
+        """Exactly size bytes that nobody can guess."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """What was made permanent: size in bytes and SHA-256 as 64 hexadecimal digits."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A blob, or staged bytes, found in the store; modified_at is the store's own time."""
+
+    key: str
+    modified_at: datetime
+
+
+class Staged(Protocol):
+    """Bytes being received. It ends in seal_as(), or discard(), or the sweep takes it.
+
+    One writer at a time; calls may come from different threads one after the other.
+    """
+
+    @property
+    def size(self) -> int:
+        """The highest offset written so far, in bytes."""
+        ...
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Place data at offset (bytes from the start). Any order; overlaps take the later write.
+
+        Raises:
+            StorageFull: no room; discard() what is there.
+            Unavailable: the store failed; discard() what is there.
+        """
+        ...
+
+    def first_gap(self) -> int | None:
+        """The first missing offset below size, or None when the bytes are contiguous from 0."""
+        ...
+
+    def flush(self) -> None:
+        """Push what was written towards the disk, so that sealing is quick. Promises nothing."""
+        ...
+
+    def seal_as(self, key: str) -> Sealed:
+        """Make the bytes a blob under key: whole, durable and immutable, or not there at all.
+
+        May be called once. After an error the staged bytes are only good for discard().
+
+        Raises:
+            ValueError: there is a gap; ask first_gap() first.
+            StorageFull, Unavailable: nothing is visible under key, or an orphan the sweep takes.
+        """
+        ...
+
+    def discard(self) -> None:
+        """Forget the bytes. May be called twice, and after seal_as(), where it does nothing."""
+        ...
+
+
+class BlobReader(Protocol):
+    """A window into one blob. Reading goes on even if the blob is deleted meanwhile."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in the window."""
+        ...
+
+    def read(self, limit: int) -> bytes:
+        """The next bytes, at most limit; empty at the end.
+
+        Raises:
+            Unavailable: the store failed, or the blob is shorter than it was.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of it. May be called twice."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Immutable bytes under opaque keys. Names, owners and times live in the records, not here."""
+
+    def stage(self) -> Staged:
+        """Begin to receive bytes; invisible to everybody else.
+
+        Raises:
+            StorageFull, Unavailable
+        """
+        ...
+
+    def open(self, key: str, start: int = 0, length: int | None = None) -> BlobReader:
+        """Read a blob from start (bytes), for length bytes or to its end.
+
+        Raises:
+            NotFound: no blob has this key.
+            Unavailable: the store failed.
+        """
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove a blob. A key that is not there is no error."""
+        ...
+
+    def keys(self, *, staged: bool = False) -> Iterator[StoredKey]:
+        """Every blob in the store (or, with staged, all bytes being received), in no order."""
+        ...
+
+    def discard_staged(self, key: str) -> bool:
+        """Remove staged bytes that no live session holds; True when something was removed."""
+        ...
+
+    def check(self) -> None:
+        """Return quietly when the store can take and give bytes.
+
+        Raises:
+            StorageFull, Unavailable: what is wrong, for the readiness check.
+        """
+        ...

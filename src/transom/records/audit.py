@@ -1,0 +1,160 @@
+"""The audit trail: entries written in the transaction of what they record, sealed afterwards.
+
+A seal is an HMAC over the seal before it and the entry, so a changed, inserted or missing entry
+breaks the chain. Sealing in each transaction would make transfers wait for one another, so one
+sealer follows within seconds (decisions.md section 7).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from transom.records.schema import audit, audit_seals
+
+_INSERT = insert(audit)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who did what to which object, from where. `detail` holds facts, never secrets."""
+
+    at: datetime
+    principal_id: str
+    action: str
+    object: str
+    tracking_id: str = ""
+    source: str = ""
+    request_id: str = ""
+    detail: str = "{}"
+    id: int = 0
+
+    def canonical(self) -> bytes:
+        """The bytes that a seal covers."""
+        parts = [
+            self.id,
+            self.at.isoformat(timespec="microseconds"),
+            self.principal_id,
+            self.action,
+            self.object,
+            self.tracking_id,
+            self.source,
+            self.request_id,
+            self.detail,
+        ]
+        return json.dumps(parts, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """One link of the chain."""
+
+    sequence: int
+    audit_id: int
+    key_id: str
+    seal: str
+
+
+def detail(facts: Mapping[str, object]) -> str:
+    """Facts as they are kept: JSON with sorted keys."""
+    return json.dumps(facts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+
+def add(tx: Connection, entry: Entry) -> None:
+    """Write an entry; it stands or falls with the transaction."""
+    tx.execute(
+        _INSERT,
+        {
+            "at": entry.at,
+            "principal_id": entry.principal_id,
+            "action": entry.action,
+            "object": entry.object,
+            "tracking_id": entry.tracking_id,
+            "source": entry.source,
+            "request_id": entry.request_id,
+            "detail": entry.detail,
+        },
+    )
+
+
+def last_seal(tx: Connection) -> Seal | None:
+    """The newest link, locked for this transaction, or None before the first."""
+    query = select(audit_seals).order_by(audit_seals.c.sequence.desc()).limit(1).with_for_update()
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _seal(row)
+
+
+def unsealed(tx: Connection, after: int, limit: int) -> list[Entry]:
+    """Committed entries with ids above `after` that have no seal yet, in the order of their ids."""
+    query = (
+        select(audit)
+        .outerjoin(audit_seals, audit_seals.c.audit_id == audit.c.id)
+        .where(audit_seals.c.audit_id.is_(None), audit.c.id > after)
+        .order_by(audit.c.id)
+        .limit(limit)
+    )
+    return [_entry(row) for row in tx.execute(query)]
+
+
+def add_seals(tx: Connection, seals: list[Seal]) -> None:
+    """Append links to the chain."""
+    tx.execute(
+        insert(audit_seals),
+        [
+            {
+                "sequence": each.sequence,
+                "audit_id": each.audit_id,
+                "key_id": each.key_id,
+                "seal": each.seal,
+            }
+            for each in seals
+        ],
+    )
+
+
+def sealed_after(tx: Connection, sequence: int, limit: int) -> list[tuple[Seal, Entry | None]]:
+    """Links after a place in the chain, each with the entry it covers (None: gone), in order."""
+    query = (
+        select(audit_seals, audit)
+        .outerjoin(audit, audit.c.id == audit_seals.c.audit_id)
+        .where(audit_seals.c.sequence > sequence)
+        .order_by(audit_seals.c.sequence)
+        .limit(limit)
+    )
+    return [(_seal(row), None if row.id is None else _entry(row)) for row in tx.execute(query)]
+
+
+def count_unsealed(tx: Connection) -> int:
+    """How many entries wait for their seal."""
+    sealed = select(func.count()).select_from(audit_seals).scalar_subquery()
+    query = select(select(func.count()).select_from(audit).scalar_subquery() - sealed)
+    return int(tx.execute(query).scalar_one())
+
+
+def entries(tx: Connection, tracking_id: str) -> Iterator[Entry]:
+    """Every entry about a submission, in order."""
+    query = select(audit).where(audit.c.tracking_id == tracking_id).order_by(audit.c.id)
+    return (_entry(row) for row in tx.execute(query).all())
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        at=row.at,
+        principal_id=row.principal_id,
+        action=row.action,
+        object=row.object,
+        tracking_id=row.tracking_id,
+        source=row.source,
+        request_id=row.request_id,
+        detail=row.detail,
+        id=row.id,
+    )
+
+
+def _seal(row: Row[Any]) -> Seal:
+    return Seal(row.sequence, row.audit_id, row.key_id, row.seal)

@@ -1,0 +1,111 @@
+"""Bearer tokens by their hash, and the rate at which accounts may ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, bindparam, delete, insert, select
+
+from transom.domain.identity import Principal
+from transom.records.database import rows, upsert
+from transom.records.identities import read_principal
+from transom.records.schema import grants, organizations, principals, rates
+
+_INSERT = insert(grants)
+_HOLDER = (
+    select(
+        principals,
+        grants.c.expires_at,
+        (
+            organizations.c.active
+            & (organizations.c.epoch == grants.c.org_epoch)
+            & (principals.c.epoch == grants.c.principal_epoch)
+        ).label("stands"),
+    )
+    .select_from(grants)
+    .join(principals, principals.c.id == grants.c.principal_id)
+    .join(organizations, organizations.c.id == principals.c.home_org)
+    .where(grants.c.digest == bindparam("digest"))
+)
+_PRINCIPAL = (
+    select(principals, organizations.c.active.label("stands"))
+    .join(organizations, organizations.c.id == principals.c.home_org)
+    .where(principals.c.id == bindparam("principal_id"))
+)
+_RATE = select(rates.c.level, rates.c.at).where(rates.c.key == bindparam("key"))
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A bearer token as kept: the hash of it, whose it is, and the epochs it was made in."""
+
+    digest: str
+    principal_id: str
+    principal_epoch: int
+    org_epoch: int
+    source: str
+    issued_at: datetime
+    expires_at: datetime
+
+
+def add(tx: Connection, grant: Grant) -> None:
+    """Keep a token's hash."""
+    tx.execute(
+        _INSERT,
+        {
+            "digest": grant.digest,
+            "principal_id": grant.principal_id,
+            "principal_epoch": grant.principal_epoch,
+            "org_epoch": grant.org_epoch,
+            "source": grant.source,
+            "issued_at": grant.issued_at,
+            "expires_at": grant.expires_at,
+        },
+    )
+
+
+def holder(tx: Connection, digest: str, now: datetime) -> Principal | None:
+    """Whose live token has this hash; None when unknown, expired, withdrawn or its holder stopped."""
+    row = tx.execute(_HOLDER, {"digest": digest}).one_or_none()
+    if row is None or not row.stands or row.expires_at <= now:
+        return None
+    return _acting(read_principal(row), now)
+
+
+def principal(tx: Connection, principal_id: str, now: datetime) -> Principal | None:
+    """The principal of this id, when it and its organization may act now."""
+    row = tx.execute(_PRINCIPAL, {"principal_id": principal_id}).one_or_none()
+    if row is None or not row.stands:
+        return None
+    return _acting(read_principal(row), now)
+
+
+def _acting(found: Principal, now: datetime) -> Principal | None:
+    return found if found.may_act(now) else None
+
+
+def sweep(tx: Connection, now: datetime) -> int:
+    """Drop expired tokens; returns how many."""
+    return rows(tx, delete(grants).where(grants.c.expires_at <= now))
+
+
+def take(tx: Connection, key: str, per_second: float, burst: float, now: datetime) -> timedelta:
+    """Take one from a bucket that fills at a rate up to a burst.
+
+    Returns zero when there was one to take, else how long until there will be.
+    """
+    row = tx.execute(_RATE, {"key": key}).one_or_none()
+    level = burst
+    if row is not None:
+        passed = max(0.0, (now - row.at).total_seconds())  # a clock stepped back fills nothing
+        level = min(burst, row.level + passed * per_second)
+    if level < 1:
+        return timedelta(seconds=(1 - level) / per_second)
+    upsert(tx, rates, {"key": key, "level": level - 1, "at": now})
+    return timedelta(0)
+
+
+def sweep_rates(tx: Connection, now: datetime) -> int:
+    """Drop buckets that nobody took from for an hour: they are full by now."""
+    return rows(tx, delete(rates).where(rates.c.at < now - timedelta(hours=1)))

@@ -1,0 +1,307 @@
+"""Organizations, principals, their secrets, and how names and sources stand at sign-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
+
+from transom.domain import identity
+from transom.domain.entitlement import PrincipalKind
+from transom.domain.identity import Organization, Principal, SecretKind, Standing
+from transom.domain.space import OrgKind
+from transom.records.database import insert_new, rows, upsert
+from transom.records.schema import (
+    organizations,
+    principals,
+    secrets,
+    sign_in_failures,
+    sign_in_sources,
+)
+
+UNKNOWN_SOURCES = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecret:
+    """One secret of a principal: the keyed hash or argon2id string it is checked against."""
+
+    id: str
+    kind: SecretKind
+    key_id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A principal with what is needed to check it: secrets, organization, and epochs."""
+
+    principal: Principal
+    org_active: bool
+    principal_epoch: int
+    org_epoch: int
+    secrets: tuple[StoredSecret, ...]
+
+
+def add_organization(tx: Connection, organization: Organization, now: datetime) -> bool:
+    """Add an organization; False when one with this id is there."""
+    return insert_new(
+        tx,
+        organizations,
+        {
+            "id": organization.id,
+            "name": organization.name,
+            "kind": organization.kind,
+            "active": organization.active,
+            "created_at": now,
+        },
+    )
+
+
+def kinds(tx: Connection, ids: Iterable[str]) -> dict[str, OrgKind]:
+    """The kind of each of these organizations that is there and active."""
+    found = tx.execute(
+        select(organizations.c.id, organizations.c.kind).where(
+            organizations.c.id.in_(sorted(set(ids))), organizations.c.active
+        )
+    )
+    return {row.id: OrgKind(row.kind) for row in found}
+
+
+def set_organization_active(tx: Connection, org: str, *, active: bool) -> bool:
+    """Let an organization act, or stop it and all its grants; False when there is none."""
+    change = update(organizations).where(organizations.c.id == org)
+    return rows(tx, change.values(active=active, epoch=organizations.c.epoch + 1)) == 1
+
+
+def add_principal(tx: Connection, principal: Principal, now: datetime) -> bool:
+    """Add a principal; False when its id or name is taken."""
+    return insert_new(
+        tx,
+        principals,
+        {
+            "id": principal.id,
+            "kind": principal.kind,
+            "name": principal.name,
+            "home_org": principal.home_org,
+            "active": principal.active,
+            "ends_at": principal.ends_at,
+            "networks": " ".join(principal.networks),
+            "unwrap_forms": principal.unwrap_forms,
+            "created_at": now,
+        },
+    )
+
+
+def set_principal_active(tx: Connection, principal_id: str, *, active: bool) -> bool:
+    """Let a principal act, or stop it and all its grants; False when there is none."""
+    return rows(tx, _touch(principal_id).values(active=active)) == 1
+
+
+def set_networks(tx: Connection, principal_id: str, networks: Iterable[str]) -> bool:
+    """Allow a principal from these networks only (CIDR; none means from anywhere)."""
+    return rows(tx, _touch(principal_id).values(networks=" ".join(networks))) == 1
+
+
+def revoke(tx: Connection, principal_id: str) -> bool:
+    """End every grant of a principal at once; False when there is none."""
+    return rows(tx, _touch(principal_id)) == 1
+
+
+def _touch(principal_id: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - Update's type has no public name
+    change = update(principals).where(principals.c.id == principal_id)
+    return change.values(epoch=principals.c.epoch + 1)
+
+
+def principal_named(tx: Connection, name: str) -> Principal | None:
+    """The principal of this name, or None."""
+    row = tx.execute(select(principals).where(principals.c.name == name)).one_or_none()
+    return None if row is None else read_principal(row)
+
+
+def read_principal(row: Row[tuple[object, ...]]) -> Principal:
+    """A principal out of a row that has the columns of that table."""
+    return Principal(
+        id=row.id,
+        kind=PrincipalKind(row.kind),
+        name=row.name,
+        home_org=row.home_org,
+        active=row.active,
+        ends_at=row.ends_at,
+        networks=tuple(row.networks.split()),
+        unwrap_forms=row.unwrap_forms,
+    )
+
+
+def add_secret(tx: Connection, principal_id: str, secret: StoredSecret, now: datetime) -> None:
+    """Give a principal one more secret."""
+    tx.execute(
+        insert(secrets).values(
+            id=secret.id,
+            principal_id=principal_id,
+            kind=secret.kind,
+            key_id=secret.key_id,
+            digest=secret.digest,
+            created_at=now,
+        )
+    )
+
+
+def end_secrets(tx: Connection, principal_id: str, now: datetime) -> int:
+    """End every secret of a principal; returns how many there were."""
+    live = secrets.c.ended_at.is_(None)
+    change = update(secrets).where(secrets.c.principal_id == principal_id, live)
+    return rows(tx, change.values(ended_at=now))
+
+
+_CREDENTIAL = (
+    select(
+        principals,
+        organizations.c.active.label("org_active"),
+        organizations.c.epoch.label("org_epoch"),
+        secrets.c.id.label("secret_id"),
+        secrets.c.kind.label("secret_kind"),
+        secrets.c.key_id,
+        secrets.c.digest,
+    )
+    .join(organizations, organizations.c.id == principals.c.home_org)
+    .outerjoin(secrets, (secrets.c.principal_id == principals.c.id) & secrets.c.ended_at.is_(None))
+)
+
+
+def credential_of(tx: Connection, name: str) -> Credential | None:
+    """What is needed to check a principal of this name, or None when there is none."""
+    found = tx.execute(_CREDENTIAL.where(principals.c.name == name)).all()
+    if not found:
+        return None
+    row = found[0]
+    kept = tuple(
+        StoredSecret(each.secret_id, SecretKind(each.secret_kind), each.key_id, each.digest)
+        for each in found
+        if each.secret_id is not None
+    )
+    return Credential(read_principal(row), row.org_active, row.epoch, row.org_epoch, kept)
+
+
+# --- the lock-out rule's memory ------------------------------------------------------------------
+
+
+def standing(
+    tx: Connection, name_key: str, source_key: str, now: datetime, *, listed: bool
+) -> Standing:
+    """How a name and a source stand. `listed`: the source is on the account's allow-list."""
+    since = now - identity.FAILURE_WINDOW
+    failures = sign_in_failures.c
+    counted = tx.execute(
+        select(
+            func.coalesce(func.sum(case((failures.source_key == source_key, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((failures.known.is_(False), 1), else_=0)), 0),
+        ).where(failures.name_key == name_key, failures.at > since)
+    ).one()
+    kept = sign_in_sources.c
+    sources = {
+        row.source_key: row
+        for row in tx.execute(
+            select(sign_in_sources).where(
+                kept.name_key == name_key, kept.source_key.in_((source_key, UNKNOWN_SOURCES))
+            )
+        )
+    }
+    here, unknown = sources.get(source_key), sources.get(UNKNOWN_SOURCES)
+    forgotten = identity.CLOSINGS_FORGOTTEN_AFTER
+    succeeded = here.succeeded_at if here else None
+    return Standing(
+        known=listed or _since(succeeded, now, identity.KNOWN_FOR),
+        fresh=_since(succeeded, now, identity.FRESH_FOR),
+        failures=int(counted[0]),
+        unknown_failures=int(counted[1]),
+        closings=here.closings if here and _since(here.closed_at, now, forgotten) else 0,
+        closed_until=here.closed_until if here else None,
+        unknown_closed_until=unknown.closed_until if unknown else None,
+    )
+
+
+def _since(at: datetime | None, now: datetime, period: timedelta) -> bool:
+    return at is not None and now - at < period
+
+
+def count_alone(tx: Connection, name_key: str) -> None:
+    """Let no other transaction count failures of this name until this one ends.
+
+    SQLite has one writer anyway; on PostgreSQL two failures at once would each miss the other.
+    """
+    if tx.dialect.name == "postgresql":
+        number = int(name_key[:15], 16)
+        tx.execute(select(func.pg_advisory_xact_lock(number)))
+
+
+def add_failure(
+    tx: Connection, name_key: str, source_key: str, now: datetime, *, known: bool
+) -> None:
+    """Count one failed sign-in."""
+    tx.execute(
+        insert(sign_in_failures).values(
+            name_key=name_key, source_key=source_key, known=known, at=now
+        )
+    )
+
+
+def close(
+    tx: Connection, name_key: str, source_key: str, now: datetime, until: datetime, closings: int
+) -> None:
+    """Close a name to a source (or to UNKNOWN_SOURCES) until then; closings so far, this one too."""
+    upsert(
+        tx,
+        sign_in_sources,
+        {
+            "name_key": name_key,
+            "source_key": source_key,
+            "closed_until": until,
+            "closed_at": now,
+            "closings": closings,
+        },
+    )
+
+
+def add_success(tx: Connection, name_key: str, source_key: str, now: datetime) -> None:
+    """Remember this source as known, and forget its failures and closings."""
+    upsert(
+        tx,
+        sign_in_sources,
+        {
+            "name_key": name_key,
+            "source_key": source_key,
+            "succeeded_at": now,
+            "closed_until": None,
+            "closings": 0,
+        },
+    )
+    tx.execute(
+        delete(sign_in_failures).where(
+            sign_in_failures.c.name_key == name_key, sign_in_failures.c.source_key == source_key
+        )
+    )
+
+
+def unlock(tx: Connection, name_key: str) -> None:
+    """Forget every failure and closing of a name; known sources stay known."""
+    tx.execute(delete(sign_in_failures).where(sign_in_failures.c.name_key == name_key))
+    tx.execute(
+        update(sign_in_sources)
+        .where(sign_in_sources.c.name_key == name_key)
+        .values(closed_until=None, closings=0)
+    )
+
+
+def sweep_sign_in(tx: Connection, now: datetime) -> int:
+    """Drop failures and sources that count for nothing any more; returns how many rows went."""
+    old = rows(
+        tx, delete(sign_in_failures).where(sign_in_failures.c.at < now - identity.FAILURE_WINDOW)
+    )
+    kept = sign_in_sources.c
+    forgotten = (func.coalesce(kept.succeeded_at, kept.closed_at) < now - identity.KNOWN_FOR) & (
+        kept.closed_until.is_(None) | (kept.closed_until < now)
+    )
+    return old + rows(tx, delete(sign_in_sources).where(forgotten))

@@ -1,0 +1,215 @@
+"""Listings and the blobs they point at. *In*, *out* and *archive* views are only listings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
+
+from transom.domain.listing import Listing
+from transom.domain.names import FileName, OrgId, Place
+from transom.domain.space import Direction
+from transom.ports import Sealed
+from transom.records.database import insert_new, rows
+from transom.records.schema import blobs, listings
+
+PLAIN = 1
+_MAX_ARCHIVE_TRIES = 10_000
+
+_BLOB = insert(blobs)
+_LISTING = insert(listings)
+
+
+def add_blob(tx: Connection, sealed: Sealed, now: datetime) -> None:
+    """Record a blob; the first listing of it follows in the same transaction."""
+    values = {
+        "key": sealed.key,
+        "size": sealed.size,
+        "sha256": sealed.sha256,
+        "format": PLAIN,
+        "created_at": now,
+        "verified_at": now,
+    }
+    tx.execute(_BLOB, values)
+
+
+def add(tx: Connection, listing: Listing) -> None:
+    """Show a file at a place."""
+    tx.execute(_LISTING, _values(listing, listing.name))
+
+
+def add_to_archive(tx: Connection, listing: Listing, names: Iterator[str]) -> str:
+    """Show a file in an archive under the first of these names that no file there ever had.
+
+    Returns:
+        The name that was free.
+    """
+    for name, _ in zip(names, range(_MAX_ARCHIVE_TRIES), strict=False):
+        if insert_new(tx, listings, _values(listing, name)):
+            return name
+    raise AssertionError(f"no free archive name near {listing.listed_at}")  # pragma: no cover
+
+
+def _values(listing: Listing, name: str) -> dict[str, Any]:
+    return {
+        "id": listing.id,
+        "direction": listing.direction,
+        "org": listing.place.org,
+        "application": listing.place.application,
+        "sub_space": listing.place.sub_space,
+        "name": name,
+        "blob_key": listing.blob_key,
+        "size": listing.size,
+        "sha256": listing.sha256,
+        "tracking_id": listing.tracking_id,
+        "listed_at": listing.listed_at,
+        "ends_at": listing.ends_at,
+    }
+
+
+_AT_PLACE = (
+    (listings.c.org == bindparam("org"))
+    & (listings.c.application == bindparam("application"))
+    & (listings.c.sub_space == bindparam("sub_space"))
+)
+_LIVE = listings.c.ended_at.is_(None) & or_(
+    listings.c.ends_at.is_(None), listings.c.ends_at > bindparam("now")
+)
+_PAGE = (
+    select(listings)
+    .where(_AT_PLACE, _LIVE, listings.c.name > bindparam("after"))
+    .order_by(listings.c.name, listings.c.listed_at.desc())
+    .limit(bindparam("limit"))
+)
+_NEWEST = (
+    select(listings)
+    .where(_AT_PLACE, _LIVE, listings.c.name == bindparam("name"))
+    .order_by(listings.c.listed_at.desc())
+    .limit(1)
+)
+_BY_ID = select(listings).where(_LIVE, listings.c.id == bindparam("id"))
+
+
+def page(tx: Connection, place: Place, after: str, limit: int, now: datetime) -> list[Listing]:
+    """Live listings at a place whose names follow `after`, by name, newest first within a name.
+
+    At most limit rows. A name may stand several times; its newest is first, and a page that ends
+    within a name loses only older ones.
+    """
+    found = tx.execute(_PAGE, {**_parameters(place, now), "after": after, "limit": limit})
+    return [_read(row) for row in found]
+
+
+def newest(tx: Connection, place: Place, name: str, now: datetime) -> Listing | None:
+    """The newest live listing of a name at a place, or None."""
+    row = tx.execute(_NEWEST, {**_parameters(place, now), "name": name}).one_or_none()
+    return None if row is None else _read(row)
+
+
+def live(tx: Connection, listing_id: str, now: datetime) -> Listing | None:
+    """The listing with this id, when it has not ended."""
+    row = tx.execute(_BY_ID, {"id": listing_id, "now": now}).one_or_none()
+    return None if row is None else _read(row)
+
+
+def _parameters(place: Place, now: datetime) -> dict[str, Any]:
+    return {
+        "org": place.org,
+        "application": place.application,
+        "sub_space": place.sub_space,
+        "now": now,
+    }
+
+
+def end_inbound(tx: Connection, tracking_id: str, now: datetime) -> int:
+    """End the inbound listing of a submission: it was moved. Returns how many ended."""
+    here = listings.c
+    change = update(listings).where(
+        here.tracking_id == tracking_id,
+        here.direction == Direction.INBOUND,
+        here.ended_at.is_(None),
+    )
+    return rows(tx, change.values(ended_at=now))
+
+
+def due(tx: Connection, now: datetime, limit: int) -> list[Listing]:
+    """Listings whose end has come but which are still shown as live rows, oldest end first."""
+    here = listings.c
+    query = select(listings).where(here.ended_at.is_(None), here.ends_at <= now)
+    return [_read(row) for row in tx.execute(query.order_by(here.ends_at).limit(limit))]
+
+
+def end(tx: Connection, listing_id: str, now: datetime) -> bool:
+    """End a listing; False when it had ended."""
+    change = update(listings).where(listings.c.id == listing_id, listings.c.ended_at.is_(None))
+    return rows(tx, change.values(ended_at=now)) == 1
+
+
+def unlisted_blobs(tx: Connection, limit: int) -> list[Sealed]:
+    """Blobs that no live listing points at, at most limit."""
+    pointing = exists().where(listings.c.blob_key == blobs.c.key, listings.c.ended_at.is_(None))
+    query = select(blobs.c.key, blobs.c.size, blobs.c.sha256).where(~pointing).limit(limit)
+    return [Sealed(row.key, row.size, row.sha256) for row in tx.execute(query)]
+
+
+def forget_blob(tx: Connection, key: str) -> bool:
+    """Drop the record of a blob that no live listing points at; False when one does again."""
+    pointing = exists().where(listings.c.blob_key == key, listings.c.ended_at.is_(None))
+    return rows(tx, delete(blobs).where(blobs.c.key == key, ~pointing)) == 1
+
+
+def known_blobs(tx: Connection, keys: list[str]) -> set[str]:
+    """Which of these keys have a record."""
+    return set(tx.execute(select(blobs.c.key).where(blobs.c.key.in_(keys))).scalars())
+
+
+def least_recently_verified(tx: Connection, before: datetime, limit: int) -> list[Sealed]:
+    """Sound blobs not read whole since before then, the longest ago first."""
+    here = blobs.c
+    query = select(here.key, here.size, here.sha256).where(
+        here.damaged_at.is_(None), here.verified_at < before
+    )
+    return [
+        Sealed(row.key, row.size, row.sha256)
+        for row in tx.execute(query.order_by(here.verified_at).limit(limit))
+    ]
+
+
+def mark_verified(tx: Connection, key: str, now: datetime) -> None:
+    """Note that a blob was read whole and has its digest."""
+    rows(tx, update(blobs).where(blobs.c.key == key).values(verified_at=now))
+
+
+def mark_damaged(tx: Connection, key: str, now: datetime) -> None:
+    """Note that a blob is not what was received; it is kept for inspection and never served."""
+    rows(tx, update(blobs).where(blobs.c.key == key).values(damaged_at=now))
+
+
+def is_damaged(tx: Connection, key: str) -> bool:
+    """Whether a blob was found damaged."""
+    query = select(blobs.c.damaged_at).where(blobs.c.key == key)
+    return tx.execute(query).scalar_one_or_none() is not None
+
+
+def forget_ended(tx: Connection, before: datetime, limit: int) -> int:
+    """Drop rows of listings that ended before then; returns how many."""
+    here = listings.c
+    old = select(here.id).where(here.ended_at < before).limit(limit).scalar_subquery()
+    return rows(tx, delete(listings).where(here.id.in_(old)))
+
+
+def _read(row: Row[Any]) -> Listing:
+    return Listing(
+        id=row.id,
+        direction=Direction(row.direction),
+        place=Place(OrgId(row.org), row.application, row.sub_space),
+        name=FileName(row.name),
+        blob_key=row.blob_key,
+        size=row.size,
+        sha256=row.sha256,
+        tracking_id=row.tracking_id,
+        listed_at=row.listed_at,
+        ends_at=row.ends_at,
+    )

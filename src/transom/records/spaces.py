@@ -1,0 +1,164 @@
+"""The catalogue, entitlements, and the version numbers that tell a cache when to look again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from transom.domain.entitlement import Entitlement, Level
+from transom.domain.space import (
+    Application,
+    Catalogue,
+    Direction,
+    Emptied,
+    OrgKind,
+    SubSpace,
+)
+from transom.records.database import insert_new, rows, upsert
+from transom.records.schema import (
+    applications,
+    entitlements,
+    opened_spaces,
+    sub_spaces,
+    versions,
+)
+
+CATALOGUE = "catalogue"
+_VERSIONS = select(versions.c.key, versions.c.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a cached set of rights was built from; equal versions mean equal rights."""
+
+    principal: int
+    catalogue: int
+
+
+def version(tx: Connection, principal_id: str) -> Version:
+    """The present version of a principal's rights."""
+    found = {
+        row.key: row.version
+        for row in tx.execute(_VERSIONS.where(versions.c.key.in_((principal_id, CATALOGUE))))
+    }
+    return Version(found.get(principal_id, 0), found.get(CATALOGUE, 0))
+
+
+def bump(tx: Connection, key: str) -> None:
+    """Make every cache of this principal's rights (or of the CATALOGUE) look again."""
+    if not insert_new(tx, versions, {"key": key, "version": 1}):
+        rows(
+            tx,
+            versions.update().where(versions.c.key == key).values(version=versions.c.version + 1),
+        )
+
+
+def save_application(tx: Connection, application: Application, now: datetime) -> None:
+    """Add an application or give it this title and exactly these sub-spaces."""
+    upsert(
+        tx,
+        applications,
+        {"name": application.name, "title": application.title, "created_at": now},
+    )
+    tx.execute(delete(sub_spaces).where(sub_spaces.c.application == application.name))
+    for space in application.sub_spaces.values():
+        tx.execute(
+            insert(sub_spaces).values(
+                application=application.name,
+                name=space.name,
+                direction=space.direction,
+                retention_days=space.retention_days,
+                emptied=space.emptied,
+                archived=space.archived,
+                may_submit=" ".join(sorted(space.may_submit)),
+                gate=space.gate,
+            )
+        )
+    bump(tx, CATALOGUE)
+
+
+def catalogue(tx: Connection) -> Catalogue:
+    """Every application with its sub-spaces, as loaded (archives are not rows)."""
+    spaces: dict[str, dict[str, SubSpace]] = {}
+    for row in tx.execute(select(sub_spaces)):
+        spaces.setdefault(row.application, {})[row.name] = SubSpace(
+            application=row.application,
+            name=row.name,
+            direction=Direction(row.direction),
+            retention_days=row.retention_days,
+            emptied=Emptied(row.emptied),
+            archived=row.archived,
+            may_submit=frozenset(OrgKind(kind) for kind in row.may_submit.split()),
+            gate=row.gate,
+        )
+    return Catalogue.of(
+        Application(row.name, row.title, spaces.get(row.name, {}))
+        for row in tx.execute(select(applications))
+    )
+
+
+def open_space(tx: Connection, org: str, application: str, name: str, now: datetime) -> bool:
+    """Open a sub-space of an open set for an organization; False when it was open."""
+    values = {"org": org, "application": application, "name": name, "opened_at": now}
+    is_new = insert_new(tx, opened_spaces, values)
+    if is_new:
+        bump(tx, CATALOGUE)
+    return is_new
+
+
+def opened(tx: Connection, orgs: Iterable[str]) -> dict[tuple[str, str], list[str]]:
+    """Names of the sub-spaces opened for these organizations, by organization and application."""
+    found: dict[tuple[str, str], list[str]] = {}
+    query = select(opened_spaces).where(opened_spaces.c.org.in_(sorted(set(orgs))))
+    for row in tx.execute(query):
+        found.setdefault((row.org, row.application), []).append(row.name)
+    return found
+
+
+def grant(tx: Connection, entitlement_id: str, entitlement: Entitlement, now: datetime) -> bool:
+    """Add an entitlement; False when the principal has it."""
+    is_new = insert_new(
+        tx,
+        entitlements,
+        {
+            "id": entitlement_id,
+            "principal_id": entitlement.principal_id,
+            "org": entitlement.org,
+            "application": entitlement.application,
+            "sub_space": entitlement.sub_space,
+            "level": entitlement.level,
+            "granted_at": now,
+        },
+    )
+    bump(tx, entitlement.principal_id)
+    return is_new
+
+
+def end_entitlement(tx: Connection, entitlement: Entitlement) -> bool:
+    """Take an entitlement away; False when the principal does not have it."""
+    here = entitlements.c
+    gone = rows(
+        tx,
+        delete(entitlements).where(
+            here.principal_id == entitlement.principal_id,
+            here.org == entitlement.org,
+            here.application == entitlement.application,
+            here.sub_space == entitlement.sub_space,
+            here.level == entitlement.level,
+        ),
+    )
+    bump(tx, entitlement.principal_id)
+    return gone == 1
+
+
+def entitlements_of(tx: Connection, principal_id: str) -> tuple[Entitlement, ...]:
+    """Everything a principal is entitled to, by organization and application."""
+    here = entitlements.c
+    query = select(entitlements).where(here.principal_id == principal_id)
+    return tuple(
+        Entitlement(row.principal_id, row.org, row.application, row.sub_space, Level(row.level))
+        for row in tx.execute(query.order_by(here.org, here.application, here.sub_space))
+    )

@@ -1,0 +1,338 @@
+"""Submissions: rows in, frozen values out. Every move is a conditional update that happens once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, tuple_, update
+
+from transom.domain.names import FileName, OrgId, Place
+from transom.domain.submission import (
+    OUTCOMES,
+    AccessMethod,
+    Client,
+    Finding,
+    Framing,
+    State,
+    Submission,
+)
+from transom.records.database import insert_new, rows
+from transom.records.schema import findings, idempotency, listings, submissions
+
+_INSERT = insert(submissions)
+_BY_ID = select(submissions).where(submissions.c.tracking_id == bindparam("tracking_id"))
+_BY_ID_PLAIN = submissions.c.tracking_id == bindparam("of")
+
+
+def add(tx: Connection, submission: Submission) -> None:
+    """Keep a submission that was just requested."""
+    tx.execute(
+        _INSERT,
+        {
+            "tracking_id": submission.tracking_id,
+            "principal_id": submission.principal_id,
+            "user_name": submission.user_name,
+            "home_org": submission.home_org,
+            "org": submission.place.org,
+            "application": submission.place.application,
+            "sub_space": submission.place.sub_space,
+            "name": submission.name,
+            "method": submission.client.method,
+            "source": submission.client.source,
+            "software": submission.client.software,
+            "request_id": submission.client.request_id,
+            "state": submission.state,
+            "reason": submission.reason,
+            "gate": submission.gate,
+            "declared_size": submission.declared_size,
+            "bytes_seen": 0,
+            "requested_at": submission.requested_at,
+            "submitted_at": submission.submitted_at,
+            "updated_at": submission.updated_at,
+        },
+    )
+
+
+def find(tx: Connection, tracking_id: str) -> Submission | None:
+    """The submission with this tracking id, without its findings; None when there is none."""
+    row = tx.execute(_BY_ID, {"tracking_id": tracking_id}).one_or_none()
+    return None if row is None else _read(row)
+
+
+def blob_key_of(tx: Connection, tracking_id: str) -> str | None:
+    """Under which key the bytes of a submission were received; None when they were not."""
+    query = select(submissions.c.blob_key).where(submissions.c.tracking_id == tracking_id)
+    return tx.execute(query).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is known of a submission once its bytes are kept."""
+
+    blob_key: str
+    size: int
+    sha256: str
+    framing: Framing | None
+    archive_name: str | None
+    received_at: datetime
+
+
+_RECEIVE = (
+    update(submissions)
+    .where(_BY_ID_PLAIN, submissions.c.state.in_((State.REQUESTED, State.HELD)))
+    .values(state=State.RECEIVED)
+)
+
+
+def mark_received(tx: Connection, tracking_id: str, receipt: Receipt) -> bool:
+    """Move a submission from requested to received; False when it was not requested."""
+    framing = receipt.framing
+    changes = {
+        "blob_key": receipt.blob_key,
+        "size": receipt.size,
+        "bytes_seen": framing.raw_size if framing else receipt.size,
+        "sha256": receipt.sha256,
+        "raw_size": framing.raw_size if framing else None,
+        "raw_sha256": framing.raw_sha256 if framing else None,
+        "archive_name": receipt.archive_name,
+        "received_at": receipt.received_at,
+        "submitted_at": receipt.received_at,
+        "updated_at": receipt.received_at,
+    }
+    return rows(tx, _RECEIVE.values(**changes), {"of": tracking_id}) == 1
+
+
+def mark_abandoned(
+    tx: Connection, tracking_id: str, reason: str, bytes_seen: int, now: datetime
+) -> bool:
+    """Move a submission from requested or held to abandoned; False when it was neither."""
+    change = (
+        update(submissions)
+        .where(_BY_ID_PLAIN, submissions.c.state.in_((State.REQUESTED, State.HELD)))
+        .values(state=State.ABANDONED, reason=reason, bytes_seen=bytes_seen, updated_at=now)
+    )
+    return rows(tx, change, {"of": tracking_id}) == 1
+
+
+def note_bytes_seen(tx: Connection, tracking_id: str, bytes_seen: int) -> None:
+    """Remember how far a try came that broke off; the submission stays requested."""
+    change = update(submissions).where(_BY_ID_PLAIN, submissions.c.state == State.REQUESTED)
+    rows(tx, change.values(bytes_seen=bytes_seen), {"of": tracking_id})
+
+
+def mark_taken(tx: Connection, tracking_id: str, now: datetime) -> bool:
+    """Note that the application acknowledged a received submission; False when it had before."""
+    change = update(submissions).where(
+        _BY_ID_PLAIN, submissions.c.state == State.RECEIVED, submissions.c.taken_at.is_(None)
+    )
+    return rows(tx, change.values(taken_at=now, updated_at=now), {"of": tracking_id}) == 1
+
+
+def mark_answered(
+    tx: Connection, tracking_id: str, outcome: State, found: Sequence[Finding], now: datetime
+) -> bool:
+    """Move a submission from received to its outcome, with findings; False when it was not there."""
+    change = update(submissions).where(_BY_ID_PLAIN, submissions.c.state == State.RECEIVED)
+    values = {"state": outcome, "answered_at": now, "updated_at": now}
+    if rows(tx, change.values(**values), {"of": tracking_id}) != 1:
+        return False
+    for ordinal, finding in enumerate(found):
+        tx.execute(
+            insert(findings).values(
+                tracking_id=tracking_id,
+                ordinal=ordinal,
+                record=finding.record,
+                field=finding.field,
+                code=finding.code,
+                text=finding.text,
+            )
+        )
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which submissions to show. `before` is the position after which a page begins."""
+
+    places: tuple[Place, ...]
+    since: datetime
+    principal_id: str
+    now: datetime
+    file_name: str = ""
+    application: str = ""
+    state: State | None = None
+    before: tuple[datetime, str] | None = None
+
+
+def page(tx: Connection, wanted: Filter, limit: int) -> list[Submission]:
+    """Submissions newest first, at most limit. Abandoned ones only to their own principal."""
+    if not wanted.places:
+        return []
+    here = submissions.c
+    query = select(submissions).where(
+        tuple_(here.org, here.application, here.sub_space).in_(
+            [(place.org, place.application, place.sub_space) for place in wanted.places]
+        ),
+        here.submitted_at >= wanted.since,
+        or_(here.state != State.ABANDONED, here.principal_id == wanted.principal_id),
+        *_narrowing(wanted),
+    )
+    query = query.order_by(here.submitted_at.desc(), here.tracking_id.desc()).limit(limit)
+    found = [_read(row) for row in tx.execute(query)]
+    return complete(tx, found, wanted.now)
+
+
+def _narrowing(wanted: Filter) -> list[Any]:
+    here = submissions.c
+    narrowing: list[Any] = []
+    if wanted.file_name:
+        narrowing.append(here.name == wanted.file_name)
+    if wanted.application:
+        narrowing.append(here.application == wanted.application)
+    if wanted.state is not None:
+        narrowing.append(here.state == wanted.state)
+    if wanted.before is not None:
+        at, tracking_id = wanted.before
+        older = (here.submitted_at == at) & (here.tracking_id < tracking_id)
+        narrowing.append(or_(here.submitted_at < at, older))
+    return narrowing
+
+
+def complete(tx: Connection, found: Sequence[Submission], now: datetime) -> list[Submission]:
+    """The same submissions with findings, result files, and whether the archive still has them."""
+    received = [each.tracking_id for each in found if each.is_received]
+    answered = [each.tracking_id for each in found if each.state in OUTCOMES]
+    if not received:
+        return list(found)
+    noted = _findings(tx, answered)
+    live, results = _listed(tx, received, now)
+    return [
+        replace(
+            each,
+            findings=tuple(noted.get(each.tracking_id, ())),
+            downloadable=each.tracking_id in live,
+            results=tuple(results.get(each.tracking_id, ())),
+        )
+        for each in found
+    ]
+
+
+def _findings(tx: Connection, ids: Iterable[str]) -> dict[str, list[Finding]]:
+    noted: dict[str, list[Finding]] = {}
+    wanted = list(ids)
+    if wanted:
+        query = select(findings).where(findings.c.tracking_id.in_(wanted))
+        for row in tx.execute(query.order_by(findings.c.tracking_id, findings.c.ordinal)):
+            noted.setdefault(row.tracking_id, []).append(
+                Finding(row.record, row.field, row.code, row.text)
+            )
+    return noted
+
+
+def _listed(
+    tx: Connection, ids: Sequence[str], now: datetime
+) -> tuple[set[str], dict[str, list[str]]]:
+    here = listings.c
+    query = select(
+        here.tracking_id, here.direction, here.org, here.application, here.sub_space, here.name
+    ).where(
+        here.tracking_id.in_(ids),
+        here.direction != "inbound",
+        here.ended_at.is_(None),
+        or_(here.ends_at.is_(None), here.ends_at > now),
+    )
+    live: set[str] = set()
+    results: dict[str, list[str]] = {}
+    for row in tx.execute(query.order_by(here.listed_at)):
+        if row.direction == "archive":
+            live.add(row.tracking_id)
+        else:
+            path = f"{row.org}/{row.application}/{row.sub_space}/{row.name}"
+            results.setdefault(row.tracking_id, []).append(path)
+    return live, results
+
+
+def stale_requests(tx: Connection, before: datetime, limit: int) -> list[Submission]:
+    """Submissions requested before then whose bytes never came, oldest first."""
+    here = submissions.c
+    query = select(submissions).where(here.state == State.REQUESTED, here.requested_at < before)
+    return [_read(row) for row in tx.execute(query.order_by(here.requested_at).limit(limit))]
+
+
+def forget_before(tx: Connection, before: datetime, limit: int) -> list[str]:
+    """Drop submissions older than tracking keeps, with findings; returns their tracking ids."""
+    here = submissions.c
+    query = select(here.tracking_id).where(here.submitted_at < before)
+    gone = list(tx.execute(query.order_by(here.submitted_at).limit(limit)).scalars())
+    if gone:
+        tx.execute(delete(findings).where(findings.c.tracking_id.in_(gone)))
+        tx.execute(delete(submissions).where(here.tracking_id.in_(gone)))
+    return gone
+
+
+# --- idempotency keys ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What a request under an idempotency key led to."""
+
+    request: str
+    tracking_id: str
+    signed_at: datetime
+
+
+def remember(tx: Connection, principal_id: str, key: str, first: Remembered) -> bool:
+    """Keep the outcome of a request under its key; False when the key was used before."""
+    values = {
+        "principal_id": principal_id,
+        "key": key,
+        "request": first.request,
+        "tracking_id": first.tracking_id,
+        "signed_at": first.signed_at,
+        "created_at": first.signed_at,
+    }
+    return insert_new(tx, idempotency, values)
+
+
+def remembered(tx: Connection, principal_id: str, key: str) -> Remembered | None:
+    """What was kept under this key, or None."""
+    here = idempotency.c
+    query = select(idempotency).where(here.principal_id == principal_id, here.key == key)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else Remembered(row.request, row.tracking_id, row.signed_at)
+
+
+def sweep_idempotency(tx: Connection, before: datetime) -> int:
+    """Drop keys kept since before then; returns how many."""
+    return rows(tx, delete(idempotency).where(idempotency.c.created_at < before))
+
+
+def _read(row: Row[Any]) -> Submission:
+    framing = None if row.raw_sha256 is None else Framing(row.raw_size, row.raw_sha256)
+    return Submission(
+        tracking_id=row.tracking_id,
+        principal_id=row.principal_id,
+        user_name=row.user_name,
+        home_org=row.home_org,
+        place=Place(OrgId(row.org), row.application, row.sub_space),
+        name=FileName(row.name),
+        client=Client(AccessMethod(row.method), row.source, row.software, row.request_id),
+        state=State(row.state),
+        requested_at=row.requested_at,
+        submitted_at=row.submitted_at,
+        updated_at=row.updated_at,
+        declared_size=row.declared_size,
+        size=row.size,
+        sha256=row.sha256,
+        framing=framing,
+        archive_name=row.archive_name,
+        taken_at=row.taken_at,
+        answered_at=row.answered_at,
+        reason=row.reason,
+        gate=row.gate,
+        bytes_seen=row.bytes_seen,
+    )

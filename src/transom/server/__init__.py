@@ -1,0 +1,1 @@
+"""The process: settings, listeners, logs and the wiring of everything below."""

@@ -1,0 +1,277 @@
+"""The wiring diagram: settings in, an exchange and its doors out.
+
+The only place that names concrete classes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from transom import __version__
+from transom.blobs.disk import DiskBlobs
+from transom.core.administration import Administration
+from transom.core.bodies import Bodies
+from transom.core.browse import Browse
+from transom.core.doorbell import Doorbell
+from transom.core.downloads import Downloads
+from transom.core.exchange import Exchange
+from transom.core.grants import Rate, Tokens
+from transom.core.handoff import HandOff
+from transom.core.keyring import KeyRing, ServerKey
+from transom.core.passwords import Argon2Cost, Passwords
+from transom.core.retention import Retention
+from transom.core.rights import RightsBook
+from transom.core.scrub import Scrub
+from transom.core.sealing import Sealer
+from transom.core.sign_in import SignIn
+from transom.core.signed_urls import Endpoint, SignedUrls
+from transom.core.tools import Keeping, Tools
+from transom.core.tracking import Tracking
+from transom.core.uploads import Uploads
+from transom.frontends.rest.errors import Answerer, Support, WrongHost
+from transom.frontends.rest.routes import RestDoor
+from transom.frontends.rest.wire import Links, Media, TrackingStyle
+from transom.frontends.s3 import errors as s3_errors
+from transom.frontends.s3.routes import S3Door
+from transom.frontends.shell import Door, Shell
+from transom.frontends.token.routes import PATH as TOKEN_PATH
+from transom.frontends.token.routes import TokenDoor
+from transom.frontends.workers import Workers
+from transom.ports import BlobStore, Clock, Entropy
+from transom.records.database import Database
+from transom.server.sections import read_keys
+from transom.server.settings import Settings
+
+_TOKEN_PREFIX = "/fip/"  # noqa: S105 - a path
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """The exchange's database and the identities'; often one and the same object."""
+
+    exchange: Database
+    identity: Database
+
+    def each(self) -> tuple[Database, ...]:
+        """Every database once."""
+        return tuple(dict.fromkeys((self.exchange, self.identity)))
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        for database in self.each():
+            database.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A whole program, ready to listen."""
+
+    settings: Settings
+    exchange: Exchange
+    databases: Databases
+    workers: Workers
+    rest: ASGIApp
+    token: ASGIApp
+    s3: ASGIApp
+
+    def close(self) -> None:
+        """Let go of threads and connections, after the last request."""
+        self.workers.close()
+        self.databases.dispose()
+
+
+def connect(settings: Settings) -> Databases:
+    """Open the databases; nothing is read yet."""
+    size = settings.database.pool_size
+    exchange = Database(settings.database.sqlalchemy_url(), pool_size=size)
+    url = settings.database.identity_sqlalchemy_url()
+    same = url == settings.database.sqlalchemy_url()
+    return Databases(exchange, exchange if same else Database(url, pool_size=size))
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The keys that sign URLs and seal the audit trail."""
+    return _ring(settings.keys.file)
+
+
+def build_exchange(
+    settings: Settings,
+    databases: Databases,
+    clock: Clock,
+    entropy: Entropy,
+    cost: Argon2Cost | None = None,
+) -> Exchange:
+    """The use cases over real records and real bytes."""
+    root = settings.blobs.root
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    tools = Tools(
+        databases.exchange,
+        DiskBlobs(root, entropy),
+        clock,
+        entropy,
+        Doorbell(),
+        Keeping(
+            ZoneInfo(settings.exchange.time_zone),
+            settings.exchange.archive_days,
+            settings.exchange.tracking_days,
+            settings.blobs.max_file_bytes,
+        ),
+    )
+    return _services(settings, tools, databases, cost or Argon2Cost())
+
+
+def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argon2Cost) -> Exchange:
+    identity, keys = databases.identity, key_ring(settings)
+    passwords = Passwords(_ring(settings.keys.identity_file or settings.keys.file), cost)
+    rights = RightsBook(identity, databases.exchange, tools.clock, settings.exchange.archive_days)
+    sign_in = SignIn(identity, passwords, tools.clock)
+    limits = settings.limits
+    rate = Rate(limits.token_grants_per_second, limits.token_grants_burst)
+    tokens = Tokens(identity, sign_in, rights, tools.clock, tools.entropy, rate)
+    endpoint = Endpoint(settings.s3.public_url, settings.s3.region, settings.s3.bucket)
+    uploads = Uploads(tools)
+    return Exchange(
+        sign_in=sign_in,
+        tokens=tokens,
+        signed_urls=SignedUrls(keys, endpoint, tokens, tools.clock),
+        browse=Browse(tools),
+        uploads=uploads,
+        bodies=Bodies(uploads, unwrap_forms=settings.exchange.unwrap_form_uploads),
+        downloads=Downloads(tools),
+        tracking=Tracking(tools),
+        handoff=HandOff(tools, identity),
+        retention=Retention(tools, identity),
+        scrub=Scrub(tools),
+        sealers=tuple(Sealer(database, keys) for database in databases.each()),
+        administration=Administration(tools, identity, passwords),
+        check=_Check(databases, tools.blobs),
+    )
+
+
+def assemble(
+    settings: Settings, clock: Clock, entropy: Entropy, cost: Argon2Cost | None = None
+) -> Assembled:
+    """Everything, from settings; `cost` lowers the work of password hashing in tests."""
+    databases = connect(settings)
+    exchange = build_exchange(settings, databases, clock, entropy, cost)
+    workers = Workers(settings.exchange.worker_threads)
+    answerer = Answerer(_support(settings))
+    rest = RestDoor(
+        exchange,
+        workers,
+        Links(settings.rest.public_url),
+        TrackingStyle(settings.exchange.operator_name, ZoneInfo(settings.exchange.time_zone)),
+        answerer,
+        _openapi(settings.rest.public_url),
+        _about(settings),
+    )
+    token = TokenDoor(exchange, workers)
+    s3 = S3Door(exchange, workers, clock)
+    rest_app = _Prefixed(token, rest) if settings.token.listen is None else rest
+    return Assembled(
+        settings,
+        exchange,
+        databases,
+        workers,
+        rest=Shell(rest_app, _rest_door("rest", _hosts(settings), answerer), entropy),
+        token=Shell(token, _rest_door("token", _hosts(settings), answerer), entropy),
+        s3=Shell(s3, _s3_door(settings), entropy),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Prefixed:
+    """The token service and the REST API on one listener."""
+
+    token: TokenDoor
+    rest: RestDoor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.token if scope["path"].startswith(_TOKEN_PREFIX) else self.rest
+        await app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """The readiness check: records and bytes answer."""
+
+    databases: Databases
+    blobs: BlobStore
+
+    def __call__(self) -> None:
+        """Raises Unavailable when one of them does not."""
+        for database in self.databases.each():
+            with database.reading() as tx:
+                tx.exec_driver_sql("SELECT 1")
+        self.blobs.check()
+
+
+def _ring(path: Any) -> KeyRing:
+    return KeyRing([ServerKey(key.id, key.secret) for key in read_keys(path)])
+
+
+def _support(settings: Settings) -> Support:
+    support = settings.support
+    return Support(support.phone or "", support.url or "", support.mail or "")
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    urls = (settings.rest.public_url, settings.token_public_url)
+    named = {str(urlsplit(url).hostname) for url in urls}
+    return frozenset(named | {host.lower() for host in settings.rest.extra_hosts})
+
+
+def _rest_door(name: str, hosts: frozenset[str], answerer: Answerer) -> Door:
+    return Door(
+        name,
+        hosts,
+        b"x-request-id",
+        lambda request_id: answerer.answer(WrongHost(), Media.JSON, request_id),
+        answerer.defect,
+    )
+
+
+def _s3_door(settings: Settings) -> Door:
+    host = str(urlsplit(settings.s3.public_url).hostname)
+    return Door(
+        "s3",
+        frozenset({host}),
+        b"x-amz-request-id",
+        s3_errors.wrong_host,
+        s3_errors.defect,
+    )
+
+
+def _openapi(base_url: str) -> bytes:
+    document = json.loads(
+        files("transom.frontends.rest").joinpath("openapi.json").read_text(encoding="utf-8")
+    )
+    document["servers"] = [{"url": base_url}]
+    document["info"]["version"] = __version__
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _about(settings: Settings) -> dict[str, Any]:
+    """What a client may ask before it signs in (decisions.md section 1)."""
+    return {
+        "apiVersion": "1",
+        "server": "transom",
+        "rest": settings.rest.public_url,
+        "tokenUrl": settings.token_public_url + TOKEN_PATH,
+        "s3": {
+            "endpoint": settings.s3.public_url,
+            "region": settings.s3.region,
+            "bucket": settings.s3.bucket,
+            "forcePathStyle": True,
+        },
+        "sftp": None,
+        "portal": None,
+        "support": _support(settings).fields(),
+    }

@@ -1,0 +1,92 @@
+"""What runs by itself beside the listeners: sealing the audit trail, retention, scrubbing."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from prometheus_client import Counter, Gauge
+
+from transom.core.exchange import Exchange
+from transom.domain.errors import Unavailable
+
+SEAL_SECONDS = 5
+SWEEP_SECONDS = 3600
+SCRUB_SECONDS = 600
+SCRUB_BYTES = 4 << 30
+_FIRST_SWEEP_SECONDS = 5
+
+_log = logging.getLogger(__name__)
+
+SWEPT = Counter("transom_swept_total", "What retention ended or removed, by kind.", ["kind"])
+DAMAGED = Counter("transom_damaged_blobs_total", "Blobs found to differ from what was received.")
+LAST_RUN = Gauge("transom_job_last_success_seconds", "When a job last went through.", ["job"])
+FAILED = Counter("transom_job_failures_total", "Runs of a job that failed.", ["job"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    name: str
+    every_seconds: float
+    first_after: float
+    run: Callable[[], None]
+
+
+class Caretaker:
+    """One thread per job. A failed run is logged and counted; the next one goes on."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._stop = threading.Event()
+        jobs = (
+            _Job("seal", SEAL_SECONDS, 0, self._seal),
+            _Job("sweep", SWEEP_SECONDS, _FIRST_SWEEP_SECONDS, self._sweep),
+            _Job("scrub", SCRUB_SECONDS, SCRUB_SECONDS, self._scrub),
+        )
+        self._threads = [
+            threading.Thread(target=self._repeat, args=(job,), name=job.name, daemon=True)
+            for job in jobs
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, seconds: float = 2) -> None:
+        """End soon; what is under way has so many seconds, and is safe to leave half-way."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(seconds)
+
+    def _repeat(self, job: _Job) -> None:
+        wait = job.first_after
+        while not self._stop.wait(wait):
+            wait = job.every_seconds
+            try:
+                job.run()
+                LAST_RUN.labels(job.name).set(time.time())
+            except Unavailable as failure:
+                FAILED.labels(job.name).inc()
+                _log.warning("job put off", extra={"job": job.name, "why": failure.message})
+            except Exception:  # noqa: BLE001 - the boundary of a background job
+                FAILED.labels(job.name).inc()
+                _log.exception("job failed", extra={"job": job.name})
+
+    def _seal(self) -> None:
+        for sealer in self._exchange.sealers:
+            sealer.seal()
+
+    def _sweep(self) -> None:
+        swept = asdict(self._exchange.retention.sweep())
+        for kind, count in swept.items():
+            SWEPT.labels(kind).inc(count)
+        _log.info("swept", extra=swept)
+
+    def _scrub(self) -> None:
+        sound, damaged = self._exchange.scrub.run(SCRUB_BYTES)
+        DAMAGED.inc(damaged)
+        _log.info("scrubbed", extra={"sound": sound, "damaged": damaged})
