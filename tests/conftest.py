@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import postgres
 import pytest
 import unavailable
+from world import World, made
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,3 +42,27 @@ def fresh_postgres_database(postgres_url: str) -> Iterator[str]:
     """The URL of an empty database that only this test uses."""
     with postgres.fresh_database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, once of each kind: what uses it holds on both."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'transom.db'}"
+        return
+    with postgres.fresh_database(request.getfixturevalue("postgres_url")) as url:
+        yield url
+
+
+@pytest.fixture
+def world(tmp_path: Path, database_url: str) -> Iterator[World]:
+    """An exchange on each kind of database; see world.py."""
+    with made(tmp_path / "world", database_url) as world:
+        yield world
+
+
+@pytest.fixture
+def sqlite_world(tmp_path: Path) -> Iterator[World]:
+    """An exchange on SQLite, for what the database has no part in."""
+    with made(tmp_path / "world", f"sqlite:///{tmp_path / 'transom.db'}") as world:
+        yield world

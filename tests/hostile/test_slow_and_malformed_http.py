@@ -36,14 +36,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         size += len(message["body"])
         if not message["more_body"]:
             break
-    body = bodies(scope).get(scope["path"], b"%b %d" % (scope["path"].encode(), size))
+    bodies = {"/big": bytes(50_000_000), "/names": b" ".join(n for n, _ in scope["headers"])}
+    body = bodies.get(scope["path"], b"%b %d" % (scope["path"].encode(), size))
     headers = [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def bodies(scope: Any) -> dict[str, bytes]:
-    return {"/big": bytes(50_000_000), "/names": b" ".join(name for name, _ in scope["headers"])}
 
 
 @contextlib.contextmanager

@@ -95,7 +95,9 @@ def rows(tx: Connection, statement: Executable, values: Any = None) -> int:
 
 def insert_new(tx: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with its key is there; say whether it went in."""
-    return rows(tx, _insert(tx, table).values(**values).on_conflict_do_nothing()) == 1
+    # An INSERT's rowcount is thrown away unless it is asked for; inline() leaves RETURNING out.
+    statement = _insert(tx, table).values(**values).on_conflict_do_nothing().inline()
+    return rows(tx, statement.execution_options(preserve_rowcount=True)) == 1
 
 
 def upsert(tx: Connection, table: Table, values: dict[str, Any]) -> None:

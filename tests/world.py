@@ -1,0 +1,307 @@
+"""The simulator: a whole exchange with a clock one can move, and short words to build it up.
+
+    world.account("0001", may="both", application="app1")
+
+Everything is the real thing: records on SQLite or PostgreSQL, blobs on disk, the core as assembled
+for production. Only time is ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from transom.core import catalogue
+from transom.core.administration import NewAccount
+from transom.core.handoff import Lease
+from transom.core.passwords import Argon2Cost
+from transom.core.retention import SYSTEM
+from transom.domain.entitlement import Actor, Entitlement, Level, PrincipalKind
+from transom.domain.identity import Organization
+from transom.domain.listing import Listing
+from transom.domain.names import FileName, Place
+from transom.domain.space import Application, Direction, Emptied, OrgKind, SubSpace
+from transom.domain.submission import AccessMethod, Client, Submission
+from transom.records import migrate
+from transom.server.assemble import Assembled, assemble
+from transom.server.listeners import Listener, bind, run, serve
+from transom.server.run import limits_of
+from transom.server.sections import (
+    BlobSettings,
+    DatabaseSettings,
+    ExchangeSettings,
+    KeySettings,
+    LimitSettings,
+    Listen,
+    LogSettings,
+    MetricsSettings,
+    RestSettings,
+    S3Settings,
+    SupportSettings,
+    TokenSettings,
+)
+from transom.server.settings import Settings
+from transom.server.system import SystemEntropy
+
+START = datetime(2026, 11, 20, 20, 36, 10, tzinfo=UTC)
+CHEAP = Argon2Cost(memory_kib=8, passes=1)
+
+
+class MovableClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: datetime = START) -> None:
+        self._wall = at
+        self._moved = timedelta(0)
+        self._monotonic = 0.0
+
+    def now(self) -> datetime:
+        return self._wall + self._moved
+
+    def wall(self) -> datetime:
+        return self._wall
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def pass_time(self, period: timedelta) -> None:
+        """Let time pass as it does: every clock goes on."""
+        self._wall += period
+        self._monotonic += period.total_seconds()
+
+    def jump(self, period: timedelta) -> None:
+        """Set the machine's clock, forward or back: the monotonic one does not notice."""
+        self._wall += period
+
+    def move(self, period: timedelta) -> None:
+        """Move the exchange's time, as a sandbox does; the world's stays."""
+        self._moved += period
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the world, with its secret."""
+
+    world: World
+    id: str
+    name: str
+    secret: str
+    source: str = "127.0.0.1"
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts for it right now."""
+        return self.world.exchange.tokens.acting(self.id, self.source)
+
+    def submit(self, path: str, content: bytes = b"content") -> Submission:
+        """Upload a file and have it received: "0001/app1/in/file.zip"."""
+        place, name = place_and_name(path)
+        exchange = self.world.exchange
+        asked = exchange.uploads.request(self.actor, place, name, Client(AccessMethod.REST))
+        with exchange.uploads.resume(self.actor, asked.submission.tracking_id) as upload:
+            upload.write(0, content)
+            return upload.commit()
+
+    def names(self, place: str) -> list[str]:
+        """The names of the files that it sees at a place."""
+        pages = self.world.exchange.browse.files(self.actor, Place.parse(place))
+        return [each.name for page in pages for each in page]
+
+    def fetch(self, path: str) -> bytes:
+        """Download a file whole."""
+        place, name = place_and_name(path)
+        downloads = self.world.exchange.downloads
+        opened = downloads.open(self.actor, downloads.find(self.actor, place, name))
+        try:
+            return b"".join(iter(lambda: opened.reader.read(1 << 16), b""))
+        finally:
+            opened.reader.close()
+
+
+@dataclass(frozen=True)
+class Processor:
+    """An application's own account, and what it does all day."""
+
+    account: Account
+    application: str
+
+    @property
+    def actor(self) -> Actor:
+        return self.account.actor
+
+    def claim(self, limit: int = 10, minutes: float = 5) -> tuple[Lease, ...]:
+        handoff = self.account.world.exchange.handoff
+        return handoff.claim(self.actor, self.application, limit, timedelta(minutes=minutes))
+
+    def publish(self, path: str, content: bytes = b"result", about: str = "") -> Listing:
+        place, name = place_and_name(path)
+        publish = self.account.world.exchange.handoff.publish
+        with publish(self.actor, place, name, about) as publication:
+            publication.write(0, content)
+            return publication.commit()
+
+
+@dataclass
+class World:
+    """One exchange under test. Organizations 0001 and 0002 are firms; app1 and app2 exist."""
+
+    program: Assembled
+    clock: MovableClock
+    directory: Path
+    _count: int = field(default=0, repr=False)
+
+    @property
+    def exchange(self):  # noqa: ANN201
+        return self.program.exchange
+
+    @property
+    def database(self):  # noqa: ANN201
+        return self.program.databases.exchange
+
+    def organization(self, org: str, kind: OrgKind = OrgKind.FIRM) -> None:
+        self.exchange.administration.add_organization(SYSTEM, Organization(org, f"Org {org}", kind))
+
+    def application(
+        self, name: str, *, emptied: Emptied = Emptied.LEASED, gate: str = "", days: int = 30
+    ) -> None:
+        spaces = (
+            SubSpace(
+                name, "in", Direction.INBOUND, emptied=emptied, archived=True, gate=gate
+            ),
+            SubSpace(name, "out", Direction.OUTBOUND, retention_days=days),
+        )
+        made = Application(name, name.upper(), {space.name: space for space in spaces})
+        self.exchange.administration.load_catalogue(SYSTEM, [made])
+
+    def guide_catalogue(self) -> None:
+        """Load every application of the guide's section 9."""
+        self.exchange.administration.load_catalogue(SYSTEM, catalogue.read(catalogue.GUIDE))
+
+    def account(
+        self,
+        org: str = "0001",
+        may: str = "both",
+        application: str = "app1",
+        sub_space: str = "",
+        networks: Sequence[str] = (),
+    ) -> Account:
+        """An account with one entitlement, in its own organization."""
+        self._count += 1
+        new = NewAccount(f"{org}ftp{self._count:02}", org, networks=tuple(networks))
+        principal, secret = self.exchange.administration.add_account(SYSTEM, new)
+        account = Account(self, principal.id, principal.name, secret)
+        self.entitle(account, org, application, may, sub_space)
+        return account
+
+    def entitle(
+        self, account: Account, org: str, application: str, may: str, sub_space: str = ""
+    ) -> Entitlement:
+        granted = Entitlement(account.id, org, application, sub_space, Level(may))
+        self.exchange.administration.entitle(SYSTEM, granted)
+        return granted
+
+    def processor(self, application: str = "app1") -> Processor:
+        """An account that speaks for an application."""
+        self._count += 1
+        new = NewAccount(f"{application}-{self._count:02}", "0001", PrincipalKind.APPLICATION)
+        principal, secret = self.exchange.administration.add_account(SYSTEM, new)
+        account = Account(self, principal.id, principal.name, secret)
+        self.entitle(account, "", application, "process")
+        return Processor(account, application)
+
+    @contextmanager
+    def serving(self) -> Iterator[Served]:
+        """The world behind its real listeners, in a thread."""
+        settings = self.program.settings
+        limits = limits_of(settings)
+        sockets = [bind("127.0.0.1", each.listen.port) for each in (settings.rest, settings.s3)]
+        apps = (self.program.rest, self.program.s3)
+        listeners = [
+            Listener(sock, app, None, (), limits)
+            for sock, app in zip(sockets, apps, strict=True)
+        ]
+        ready, stop = threading.Event(), asyncio.Event()
+        loops: list[asyncio.AbstractEventLoop] = []
+
+        def on_ready() -> None:
+            loops.append(asyncio.get_running_loop())
+            ready.set()
+
+        thread = threading.Thread(
+            target=run, args=(serve(listeners, on_ready=on_ready, stop=stop),), daemon=True
+        )
+        thread.start()
+        assert ready.wait(20)
+        try:
+            yield Served(settings.rest.public_url, settings.s3.public_url)
+        finally:
+            loops[0].call_soon_threadsafe(stop.set)
+            thread.join(20)
+            assert not thread.is_alive()
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where a world listens."""
+
+    rest: str
+    s3: str
+
+
+def place_and_name(path: str) -> tuple[Place, FileName]:
+    place, _, name = path.rpartition("/")
+    return Place.parse(place), FileName(name)
+
+
+def tracking_id() -> str:
+    return str(uuid.uuid4())
+
+
+@contextmanager
+def made(
+    directory: Path, url: str, clock: MovableClock | None = None, **exchange: object
+) -> Iterator[World]:
+    """A world on this database (which is brought up to the present schema)."""
+    directory.mkdir(exist_ok=True)
+    keys = directory / "keys"
+    keys.write_text(f"test:{secrets.token_hex(32)}\n")
+    keys.chmod(0o600)
+    rest, s3 = _free_port(), _free_port()
+    settings = Settings(
+        database=DatabaseSettings(url=url, pool_size=4),
+        blobs=BlobSettings(root=directory / "files"),
+        keys=KeySettings(file=keys),
+        rest=RestSettings(listen=Listen("127.0.0.1", rest), public_url=f"http://127.0.0.1:{rest}"),
+        token=TokenSettings(),
+        s3=S3Settings(listen=Listen("127.0.0.1", s3), public_url=f"http://127.0.0.1:{s3}"),
+        metrics=MetricsSettings(),
+        exchange=ExchangeSettings(**exchange),  # type: ignore[arg-type]
+        limits=LimitSettings(),
+        support=SupportSettings(phone="800-555-0100"),
+        logs=LogSettings(),
+    )
+    clock = clock or MovableClock()
+    program = assemble(settings, clock, SystemEntropy(), CHEAP)
+    try:
+        for database in program.databases.each():
+            migrate.up(database)
+        world = World(program, clock, directory)
+        for org in ("0001", "0002"):
+            world.organization(org)
+        for name in ("app1", "app2"):
+            world.application(name)
+        yield world
+    finally:
+        program.close()
+
+
+def _free_port() -> int:
+    with bind("127.0.0.1", 0) as found:
+        return int(found.getsockname()[1])
