@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from transom.core.tools import Tools
 from transom.domain.entitlement import Action, Actor
-from transom.domain.errors import NotFound, Unavailable
+from transom.domain.errors import NotFound, StorageFull, Unavailable
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, Place
 from transom.domain.permission import require
 from transom.ports import BlobReader
 from transom.records import audit, listings
+from transom.records.audit import Entry
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +73,23 @@ class Downloads:
         """
         require(actor, Action.DOWNLOAD, listing.place)
         what = f"{listing.place}/{listing.name}"
-        with self._tools.database.transaction() as tx:
+        with self._tools.database.reading() as tx:
             if listings.is_damaged(tx, listing.blob_key):
                 raise Unavailable("file's content")
-            entry = self._tools.entry(
-                actor, "download.started", what, listing.tracking_id, start=start, length=length
-            )
-            audit.add(tx, entry)
+        entry = self._tools.entry(
+            actor, "download.started", what, listing.tracking_id, start=start, length=length
+        )
+        self._note(entry)
         try:
             reader = self._tools.blobs.open(listing.blob_key, start, length)
         except NotFound as gone:
             raise Unavailable("file's content") from gone
         return Download(listing, reader)
+
+    def _note(self, entry: Entry) -> None:
+        """Audit a download. A full disk must not stop downloads: the log then keeps the entry."""
+        try:
+            with self._tools.database.transaction() as tx:
+                audit.add(tx, entry)
+        except StorageFull:
+            _log.error("audit entry not written: no room", extra={"entry": str(entry)})

@@ -99,14 +99,14 @@ class Retention:
                 return ended
 
     def _remove_unlisted(self) -> int:
-        """Remove blobs that no live listing names: first the record, then the bytes.
+        """Remove blobs that nobody needs: first the record, then the bytes.
 
         A crash between the two leaves an orphan, which the next sweep of orphans takes.
         """
         removed = 0
         while True:
             with self._tools.database.transaction() as tx:
-                found = listings.unlisted_blobs(tx, BATCH)
+                found = listings.nobodys_blobs(tx, BATCH)
                 gone = [each for each in found if listings.forget_blob(tx, each.key)]
                 for each in gone:
                     self._note(tx, "retention.deleted", each.key, sha256=each.sha256)

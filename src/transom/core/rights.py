@@ -50,6 +50,7 @@ class RightsBook:
             source,
             request_id,
             principal.unwrap_forms,
+            principal.epoch,
         )
 
     def of(self, principal_id: str) -> Rights:

@@ -24,6 +24,7 @@ URL_LIFE = timedelta(seconds=60)
 ACCOUNT = "X-Transom-Account"
 SUBMISSION = "X-Transom-Submission"
 LISTING = "X-Transom-Listing"
+EPOCH = "X-Transom-Epoch"
 
 CHECKSUM_HEADERS = frozenset(
     {f"x-amz-checksum-{name}" for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")}
@@ -94,7 +95,7 @@ class SignedUrls:
             f"/{endpoint.bucket}/{path}",
             whole_second,
             URL_LIFE,
-            [(ACCOUNT, actor.principal_id), about],
+            [(ACCOUNT, actor.principal_id), (EPOCH, str(actor.epoch)), about],
         )
         return SignedUrl(url, whole_second + URL_LIFE)
 
@@ -117,6 +118,8 @@ class SignedUrls:
         named = dict(presigned.extra)
         place, name = self._file(request.path)
         actor = self._tokens.acting(named.get(ACCOUNT, ""), source, request_id)
+        if str(actor.epoch) != named.get(EPOCH):
+            raise GrantInvalid("every grant of the account was withdrawn since")
         action = Action.UPLOAD if request.method == "PUT" else Action.DOWNLOAD
         return Redeemed(
             actor.cut_to(action, place),

@@ -36,7 +36,10 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A doer of things. The name may change, the id never does."""
+    """A doer of things. The name may change, the id never does.
+
+    `epoch` goes up whenever every grant of the principal must die: stopped, secret changed, revoked.
+    """
 
     id: str
     kind: PrincipalKind
@@ -46,6 +49,7 @@ class Principal:
     ends_at: datetime | None = None
     networks: tuple[str, ...] = ()
     unwrap_forms: bool = True
+    epoch: int = 0
 
     def may_act(self, now: datetime) -> bool:
         """Whether the principal is active and has not come to its end date."""

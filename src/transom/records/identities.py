@@ -102,7 +102,8 @@ def set_principal_active(tx: Connection, principal_id: str, *, active: bool) -> 
 
 def set_networks(tx: Connection, principal_id: str, networks: Iterable[str]) -> bool:
     """Allow a principal from these networks only (CIDR; none means from anywhere)."""
-    return rows(tx, _touch(principal_id).values(networks=" ".join(networks))) == 1
+    change = update(principals).where(principals.c.id == principal_id)
+    return rows(tx, change.values(networks=" ".join(networks))) == 1
 
 
 def revoke(tx: Connection, principal_id: str) -> bool:
@@ -132,6 +133,7 @@ def read_principal(row: Row[tuple[object, ...]]) -> Principal:
         ends_at=row.ends_at,
         networks=tuple(row.networks.split()),
         unwrap_forms=row.unwrap_forms,
+        epoch=row.epoch,
     )
 
 

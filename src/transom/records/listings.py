@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, 
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, OrgId, Place
 from transom.domain.space import Direction
+from transom.domain.submission import State
 from transom.ports import Sealed
 from transom.records.database import insert_new, rows
-from transom.records.schema import blobs, listings
+from transom.records.schema import blobs, listings, submissions
 
 PLAIN = 1
 _MAX_ARCHIVE_TRIES = 10_000
@@ -147,17 +148,25 @@ def end(tx: Connection, listing_id: str, now: datetime) -> bool:
     return rows(tx, change.values(ended_at=now)) == 1
 
 
-def unlisted_blobs(tx: Connection, limit: int) -> list[Sealed]:
-    """Blobs that no live listing points at, at most limit."""
-    pointing = exists().where(listings.c.blob_key == blobs.c.key, listings.c.ended_at.is_(None))
-    query = select(blobs.c.key, blobs.c.size, blobs.c.sha256).where(~pointing).limit(limit)
+_LISTED = exists().where(listings.c.blob_key == blobs.c.key, listings.c.ended_at.is_(None))
+_WAITED_FOR = exists().where(
+    submissions.c.blob_key == blobs.c.key,
+    submissions.c.state == State.RECEIVED,
+    submissions.c.taken_at.is_(None),
+)
+_NOBODYS = ~_LISTED & ~_WAITED_FOR
+"""No live listing points at it, and no submission of it waits for its application."""
+
+
+def nobodys_blobs(tx: Connection, limit: int) -> list[Sealed]:
+    """Blobs that nobody needs any more, at most limit."""
+    query = select(blobs.c.key, blobs.c.size, blobs.c.sha256).where(_NOBODYS).limit(limit)
     return [Sealed(row.key, row.size, row.sha256) for row in tx.execute(query)]
 
 
 def forget_blob(tx: Connection, key: str) -> bool:
-    """Drop the record of a blob that no live listing points at; False when one does again."""
-    pointing = exists().where(listings.c.blob_key == key, listings.c.ended_at.is_(None))
-    return rows(tx, delete(blobs).where(blobs.c.key == key, ~pointing)) == 1
+    """Drop the record of a blob that nobody needs; False when somebody does again."""
+    return rows(tx, delete(blobs).where(blobs.c.key == key, _NOBODYS)) == 1
 
 
 def known_blobs(tx: Connection, keys: list[str]) -> set[str]:

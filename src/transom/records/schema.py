@@ -225,7 +225,7 @@ submissions = Table(
     Column("raw_size", BigInteger),
     Column("raw_sha256", String(64)),
     Column("bytes_seen", BigInteger, nullable=False),
-    Column("blob_key", String(32)),
+    Column("blob_key", String(32), index=True),
     Column("archive_name", String(255)),
     Column("requested_at", Instant, nullable=False),
     Column("submitted_at", Instant, nullable=False),

@@ -263,9 +263,15 @@ def stale_requests(tx: Connection, before: datetime, limit: int) -> list[Submiss
 
 
 def forget_before(tx: Connection, before: datetime, limit: int) -> list[str]:
-    """Drop submissions older than tracking keeps, with findings; returns their tracking ids."""
+    """Drop submissions older than tracking keeps, with findings; returns their tracking ids.
+
+    What its application has not taken yet stays, however old: it is the only record of it.
+    """
     here = submissions.c
-    query = select(here.tracking_id).where(here.submitted_at < before)
+    query = select(here.tracking_id).where(
+        here.submitted_at < before,
+        or_(here.state != State.RECEIVED, here.taken_at.is_not(None)),
+    )
     gone = list(tx.execute(query.order_by(here.submitted_at).limit(limit)).scalars())
     if gone:
         tx.execute(delete(findings).where(findings.c.tracking_id.in_(gone)))

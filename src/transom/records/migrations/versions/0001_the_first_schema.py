@@ -312,6 +312,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tracking_id", name=op.f("pk_submissions")),
     )
     with op.batch_alter_table("submissions", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_submissions_blob_key"), ["blob_key"], unique=False)
         batch_op.create_index(
             "ix_submissions_org", ["org", "submitted_at", "tracking_id"], unique=False
         )
@@ -338,6 +339,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_submissions_state")
         batch_op.drop_index("ix_submissions_place")
         batch_op.drop_index("ix_submissions_org")
+        batch_op.drop_index(batch_op.f("ix_submissions_blob_key"))
 
     op.drop_table("submissions")
     op.drop_table("sub_spaces")
