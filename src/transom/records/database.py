@@ -51,6 +51,7 @@ class Database:
                 max_overflow=pool_size,
                 pool_timeout=_POOL_WAIT_SECONDS,
                 pool_pre_ping=True,
+                hide_parameters=True,
             )
         self._reader = (
             self.engine
@@ -73,7 +74,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for queries; writes through it are a defect.
+        """A connection for queries, each seeing what is committed when it runs.
+
+        Writes through it are a defect.
 
         Raises:
             Unavailable: the database did not answer.
@@ -124,7 +127,10 @@ def _sqlite_engine(url: URL, *, in_memory: bool, pool_size: int) -> Engine:
         }
     )
     engine = create_engine(
-        url, connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS}, **options
+        url,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS},
+        hide_parameters=True,  # values never get into messages and logs
+        **options,
     )
 
     @event.listens_for(engine, "connect")
@@ -136,8 +142,9 @@ def _sqlite_engine(url: URL, *, in_memory: bool, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get(_WRITING, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        # Readers run statement by statement, as they do on PostgreSQL.
+        if connection.get_execution_options().get(_WRITING, False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -100,7 +100,7 @@ def page(tx: Connection, place: Place, after: str, limit: int, now: datetime) ->
     within a name loses only older ones.
     """
     found = tx.execute(_PAGE, {**_parameters(place, now), "after": after, "limit": limit})
-    return [_read(row) for row in found]
+    return [_read(row, place) for row in found]
 
 
 def newest(tx: Connection, place: Place, name: str, now: datetime) -> Listing | None:
@@ -209,11 +209,11 @@ def forget_ended(tx: Connection, before: datetime, limit: int) -> int:
     return rows(tx, delete(listings).where(here.id.in_(old)))
 
 
-def _read(row: Row[Any]) -> Listing:
+def _read(row: Row[Any], place: Place | None = None) -> Listing:
     return Listing(
         id=row.id,
         direction=Direction(row.direction),
-        place=Place(OrgId(row.org), row.application, row.sub_space),
+        place=place or Place(OrgId(row.org), row.application, row.sub_space),
         name=FileName(row.name),
         blob_key=row.blob_key,
         size=row.size,

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from transom.domain.names import FileName, OrgId, Place
 from transom.domain.submission import (
@@ -21,6 +36,8 @@ from transom.domain.submission import (
 )
 from transom.records.database import insert_new, rows
 from transom.records.schema import findings, idempotency, listings, submissions
+
+_PLACES_IN_A_STATEMENT = 200
 
 _INSERT = insert(submissions)
 _BY_ID = select(submissions).where(submissions.c.tracking_id == bindparam("tracking_id"))
@@ -173,9 +190,7 @@ def page(tx: Connection, wanted: Filter, limit: int) -> list[Submission]:
         return []
     here = submissions.c
     query = select(submissions).where(
-        tuple_(here.org, here.application, here.sub_space).in_(
-            [(place.org, place.application, place.sub_space) for place in wanted.places]
-        ),
+        _within(tx, wanted.places),
         here.submitted_at >= wanted.since,
         or_(here.state != State.ABANDONED, here.principal_id == wanted.principal_id),
         *_narrowing(wanted),
@@ -183,6 +198,24 @@ def page(tx: Connection, wanted: Filter, limit: int) -> list[Submission]:
     query = query.order_by(here.submitted_at.desc(), here.tracking_id.desc()).limit(limit)
     found = [_read(row) for row in tx.execute(query)]
     return complete(tx, found, wanted.now)
+
+
+def _within(tx: Connection, places: Sequence[Place]) -> ColumnElement[bool]:
+    """Whether a submission lies in one of these places.
+
+    A service provider may have tens of thousands of them, more than a statement takes parameters:
+    those go in as one.
+    """
+    here = submissions.c
+    if len(places) <= _PLACES_IN_A_STATEMENT:
+        listed = [(place.org, place.application, place.sub_space) for place in places]
+        return tuple_(here.org, here.application, here.sub_space).in_(listed)
+    path = here.org + "/" + here.application + "/" + here.sub_space
+    paths = [str(place) for place in places]
+    if tx.dialect.name == "sqlite":
+        return path.in_(select(func.json_each(json.dumps(paths)).table_valued("value").c.value))
+    elements = func.jsonb_array_elements_text(cast(paths, JSONB))
+    return path.in_(select(elements.column_valued("place")))
 
 
 def _narrowing(wanted: Filter) -> list[Any]:

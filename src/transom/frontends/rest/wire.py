@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
-from urllib.parse import quote
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
@@ -23,8 +22,6 @@ from transom.domain.names import Place
 from transom.domain.submission import OUTCOMES, State, Submission
 
 Json = dict[str, Any]
-
-_NAME_SAFE = "!@,&-='_.:"
 
 
 class Media(Enum):
@@ -109,8 +106,8 @@ class Links:
     base_url: str
 
     def files(self, *parts: str) -> str:
-        """The address of a level or a file."""
-        return "/".join((f"{self.base_url}/files", *(quote(part, _NAME_SAFE) for part in parts)))
+        """The address of a level or a file. Parts are parsed names: none needs escaping."""
+        return "/".join((self.base_url, "files", *parts))
 
     def tracking(self, tracking_id: str = "") -> str:
         """The address of tracking, or of one submission in it."""
