@@ -58,6 +58,16 @@ def read_to_end(client: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def read_until(client: socket.socket, end: bytes) -> bytes:
+    """What the server says up to this end; it may keep the connection."""
+    received = b""
+    while not received.endswith(end):
+        part = client.recv(65536)
+        assert part, received
+        received += part
+    return received
+
+
 def answers_to(port: int, *packets: bytes) -> bytes:
     """Everything the server says to these packets until it closes."""
     with connect(port) as client:

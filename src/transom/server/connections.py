@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 if TYPE_CHECKING:
@@ -179,9 +180,18 @@ class StrictHttp(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """A piece of the body. Once the answer is out, more body is no progress."""
         self.parsed = True
-        if not self.cycle.response_complete:
-            self.since = self.loop.time()
-        super().on_body(body)
+        if self.cycle.response_complete:
+            return
+        self.since = self.loop.time()
+        if self.cycle.body:
+            super().on_body(body)
+            return
+        # uvicorn gathers pieces in a bytearray and copies that once more to hand it out. A piece
+        # that comes alone, as those of a big upload do, is handed out as it is.
+        self.cycle.body = body  # type: ignore[assignment]
+        if len(body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
