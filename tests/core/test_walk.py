@@ -1,7 +1,8 @@
 """The walk of one upload through the core, on both databases."""
 
-from transom.domain.submission import State
 from world import World
+
+from transom.domain.submission import State
 
 
 def test_a_file_is_received_archived_taken_accepted_and_answered(world: World) -> None:

@@ -111,7 +111,7 @@ class Administration:
         return found
 
     def rotate_secret(self, actor: Actor, name: str) -> str:
-        """Give an account a new generated secret, returned this once; the old ones and every grant end.
+        """Give an account a new secret, returned this once; the old ones and every grant end.
 
         Raises:
             NotFound

@@ -1,7 +1,7 @@
 """Grants: bearer tokens, minted against a secret and redeemed on every request.
 
-Tokens are opaque and kept as hashes; each redemption looks the holder up, so that a withdrawn token,
-a stopped account and a changed secret count at once.
+Tokens are opaque and kept as hashes; each redemption looks the holder up, so that a withdrawn
+token, a stopped account and a changed secret count at once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Hand-off: an application claims submissions, acknowledges them, answers, and publishes results.
 
-At least once: a lease that runs out is offered again, with a higher fencing number, so a holder that
-comes back too late is told. Every call may be repeated; the tracking id is the key.
+At least once: a lease that runs out is offered again, with a higher fencing number, so a holder
+that comes back too late is told. Every call may be repeated; the tracking id is the key.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class HandOff:
     ) -> tuple[Lease, ...]:
         """Lease the oldest waiting submissions to an application, oldest first.
 
-        At most limit (1 to 100); fewer, or none, when fewer wait. A lease not acknowledged within its
-        time is offered again, so an application sees each tracking id at least once.
+        At most limit (1 to 100); fewer, or none, when fewer wait. A lease not acknowledged within
+        its time is offered again, so an application sees each tracking id at least once.
 
         Raises:
             NotEntitled: the actor does not speak for this application.
@@ -179,8 +179,8 @@ class HandOff:
     def publish(self, actor: Actor, place: Place, name: FileName, about: str = "") -> Publication:
         """Begin to publish a file into an outbound sub-space of an organization.
 
-        `about` is the tracking id that the file answers, or "". In an open set the sub-space is opened
-        by the first file.
+        `about` is the tracking id that the file answers, or "". In an open set the sub-space is
+        opened by the first file.
 
         Raises:
             NotEntitled: the actor does not speak for this application.
@@ -268,8 +268,8 @@ class Publication:
 
         Raises:
             IncompleteUpload: bytes are missing below the highest offset written.
-            StorageFull, Unavailable: nothing was published, or, when the database failed at the very
-                end, it cannot be told.
+            StorageFull, Unavailable: nothing was published, or, when the database failed at the
+                very end, it cannot be told.
         """
         gap = self._staged.first_gap()
         if gap is not None:

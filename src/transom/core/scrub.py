@@ -1,7 +1,7 @@
 """Scrubbing: read what is kept, whole, and compare it with the digest it was received with.
 
-Bytes that changed at rest are never served again: the blob is marked, an audit entry and an alarm in
-the log say so, and downloads answer that the content is not available.
+Bytes that changed at rest are never served again: the blob is marked, an audit entry and an alarm
+in the log say so, and downloads answer that the content is not available.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sealed audit record: one sealer chains committed entries in order; anyone with the key verifies."""
+"""The sealed audit record: one sealer chains what is committed; whoever has the key verifies."""
 
 from __future__ import annotations
 

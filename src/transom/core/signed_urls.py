@@ -1,7 +1,7 @@
 """Signed URLs: permissions for one transfer, carried in the URL itself.
 
-A URL names its account and the one submission or listing it is for, as signed parameters; nothing is
-stored. Whoever redeems it acts with the account's present rights, cut down to that one thing.
+A URL names its account and the one submission or listing it is for, as signed parameters; nothing
+is stored. Whoever redeems it acts with the account's present rights, cut down to that one thing.
 """
 
 from __future__ import annotations

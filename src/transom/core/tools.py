@@ -1,4 +1,4 @@
-"""What the use cases around files work with: records, bytes, time, chance, and how long things stay."""
+"""What the use cases work with: records, bytes, time, chance, and how long things stay."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from transom.core.tools import Tools
 from transom.domain import archive
 from transom.domain.entitlement import Actor
 from transom.domain.errors import NotFound
+from transom.domain.permission import trackable
 from transom.domain.submission import State, Submission
 from transom.records import submissions
 from transom.records.submissions import Filter
@@ -61,7 +62,7 @@ class Tracking:
 
     def _shows(self, actor: Actor, found: Submission, now: datetime) -> bool:
         return (
-            actor.rights.at(found.place) is not None
+            found.place in trackable(actor)
             and found.submitted_at >= self._oldest(now)
             and (found.state is not State.ABANDONED or found.principal_id == actor.principal_id)
         )
@@ -97,7 +98,7 @@ class Tracking:
         now = self._tools.clock.now()
         oldest = self._oldest(now)
         return Filter(
-            places=tuple(place for place, _ in actor.rights.all()),
+            places=tuple(sorted(trackable(actor))),
             since=max(oldest, query.since or oldest),
             principal_id=actor.principal_id,
             now=now,

@@ -1,8 +1,8 @@
 """Uploads: the only way in, and the only commit.
 
 Every upload has one life, whichever door it came through: *requested* when opened, *received* when
-committed, *abandoned* otherwise. The blob is written first and never rewritten; the transaction that
-names it is the commit point. See docs/explained/architecture.md for the crash rules.
+committed, *abandoned* otherwise. The blob is written first and never rewritten; the transaction
+that names it is the commit point. See docs/explained/architecture.md for the crash rules.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Uploads:
         return None if found is None else Requested(found, first.signed_at)
 
     def resume(self, actor: Actor, tracking_id: str, limit: int | None = None) -> Upload:
-        """Begin to receive the bytes of a requested submission. A try that breaks off may be repeated.
+        """Begin to receive the bytes of a requested submission; a broken try may be repeated.
 
         `limit` is the door's own limit in bytes, beside the exchange's.
 
@@ -298,7 +298,7 @@ class Upload:
         return listings.add_to_archive(tx, archived, names)
 
     def _refusal(self) -> Refused | WrongState:
-        """Why the submission does not wait for bytes: another try was first, or it was abandoned."""
+        """Why the submission waits for no bytes: another try was first, or it was abandoned."""
         tracking_id, found = self.submission.tracking_id, self._find()
         if found is not None and found.is_received:
             return AlreadySubmitted(tracking_id)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from transom.records.schema import audit, audit_seals
 
 _INSERT = insert(audit)
+_SEALING = 0x5EA1  # an advisory lock's number
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,10 @@ def add(tx: Connection, entry: Entry) -> None:
 
 
 def last_seal(tx: Connection) -> Seal | None:
-    """The newest link, locked for this transaction, or None before the first."""
-    query = select(audit_seals).order_by(audit_seals.c.sequence.desc()).limit(1).with_for_update()
+    """The newest link, or None before the first. Until this transaction ends nobody else seals."""
+    if tx.dialect.name == "postgresql":  # SQLite has one writer anyway
+        tx.execute(select(func.pg_advisory_xact_lock(_SEALING)))
+    query = select(audit_seals).order_by(audit_seals.c.sequence.desc()).limit(1)
     row = tx.execute(query).one_or_none()
     return None if row is None else _seal(row)
 

@@ -66,7 +66,7 @@ def add(tx: Connection, grant: Grant) -> None:
 
 
 def holder(tx: Connection, digest: str, now: datetime) -> Principal | None:
-    """Whose live token has this hash; None when unknown, expired, withdrawn or its holder stopped."""
+    """Whose live token has this hash; None when there is none, or its holder was stopped."""
     row = tx.execute(_HOLDER, {"digest": digest}).one_or_none()
     if row is None or not row.stands or row.expires_at <= now:
         return None

@@ -253,7 +253,7 @@ def add_failure(
 def close(
     tx: Connection, name_key: str, source_key: str, now: datetime, until: datetime, closings: int
 ) -> None:
-    """Close a name to a source (or to UNKNOWN_SOURCES) until then; closings so far, this one too."""
+    """Close a name to a source (or UNKNOWN_SOURCES) until then; closings counts this one too."""
     upsert(
         tx,
         sign_in_sources,

@@ -1,9 +1,9 @@
 """The tables.
 
-Identity (organizations, principals, secrets, grants, sign-in state) and exchange (spaces, submissions,
-listings, leases) hold no foreign keys into each other: they may live under two URLs, so that a
-customer-test exchange shares production's credentials (docs/decisions/0008). `audit` and its seals
-exist in both.
+Identity (organizations, principals, secrets, grants, sign-in state) and exchange (spaces,
+submissions, listings, leases) hold no foreign keys into each other: they may live under two URLs,
+so that a customer-test exchange shares production's credentials (docs/decisions/0008). `audit` and
+its seals exist in both.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ def mark_taken(tx: Connection, tracking_id: str, now: datetime) -> bool:
 def mark_answered(
     tx: Connection, tracking_id: str, outcome: State, found: Sequence[Finding], now: datetime
 ) -> bool:
-    """Move a submission from received to its outcome, with findings; False when it was not there."""
+    """Move a submission from received to its outcome, with findings; False when it is not."""
     change = update(submissions).where(_BY_ID_PLAIN, submissions.c.state == State.RECEIVED)
     values = {"state": outcome, "answered_at": now, "updated_at": now}
     if rows(tx, change.values(**values), {"of": tracking_id}) != 1:

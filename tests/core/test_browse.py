@@ -1,0 +1,120 @@
+"""What an actor sees, level by level."""
+
+from datetime import timedelta
+
+import pytest
+from world import Account, World
+
+from transom.core import browse
+from transom.domain.errors import NotEntitled
+from transom.domain.names import Place
+from transom.domain.space import Emptied, OrgKind
+
+
+def spaces(account: Account, org: str, application: str) -> dict[str, bool]:
+    shown = account.world.exchange.browse.application(account.actor, org, application)
+    return {child.name: child.writable for child in shown.children}
+
+
+@pytest.mark.parametrize(
+    ("may", "seen"),
+    [
+        ("submit", {"in": True}),
+        ("download", {"in_arcv": False, "out": False}),
+        ("both", {"in": True, "in_arcv": False, "out": False}),
+    ],
+)
+def test_each_level_sees_its_sub_spaces_and_may_write_only_inbound(
+    sqlite_world: World, may: str, seen: dict[str, bool]
+) -> None:
+    assert spaces(sqlite_world.account(may=may), "0001", "app1") == seen
+
+
+def test_the_root_shows_the_organizations_an_account_may_act_for(world: World) -> None:
+    provider = world.account("0001")
+    world.entitle(provider, "0002", "app2", "submit")
+
+    root = world.exchange.browse.root(provider.actor)
+
+    assert [child.name for child in root.children] == ["0001", "0002"]
+    assert not root.writable
+
+
+def test_an_organization_shows_only_entitled_applications(world: World) -> None:
+    firm = world.account(application="app2")
+
+    shown = world.exchange.browse.organization(firm.actor, "0001")
+
+    assert [child.name for child in shown.children] == ["app2"]
+
+
+def test_what_is_foreign_and_what_is_missing_are_refused_alike(sqlite_world: World) -> None:
+    firm = sqlite_world.account()
+    exchange = sqlite_world.exchange
+
+    def refusal(org: str, application: str | None = None) -> str:
+        with pytest.raises(NotEntitled) as caught:
+            if application is None:
+                exchange.browse.organization(firm.actor, org)
+            else:
+                exchange.browse.application(firm.actor, org, application)
+        return caught.value.message
+
+    assert refusal("0002") == refusal("9999")
+    assert refusal("0001", "app2") == refusal("0001", "nowhere")
+
+
+def test_a_designating_authority_and_a_firm_see_different_inboxes_of_crd(world: World) -> None:
+    world.guide_catalogue()
+    world.organization("0900", OrgKind.DESIGNATING_AUTHORITY)
+
+    firm = world.account("0001", application="crd", may="submit")
+    authority = world.account("0900", application="crd", may="submit")
+
+    assert spaces(firm, "0001", "crd") == {"incoming_filings": True}
+    assert spaces(authority, "0900", "crd") == {"incoming_designations": True}
+
+
+def test_files_are_listed_by_name(world: World) -> None:
+    firm, app = world.account(), world.processor()
+    for name in ("b.txt", "a.txt", "B.txt", "_.txt", "1.txt"):
+        app.publish(f"0001/app1/out/{name}")
+
+    assert firm.names("0001/app1/out") == ["1.txt", "B.txt", "_.txt", "a.txt", "b.txt"]
+
+
+def test_of_several_live_files_of_one_name_the_newest_is_shown_and_fetched(world: World) -> None:
+    firm, app = world.account(), world.processor()
+    for content in (b"first", b"second", b"third"):
+        app.publish("0001/app1/out/same.txt", content)
+        world.clock.pass_time(timedelta(seconds=1))
+
+    assert firm.names("0001/app1/out") == ["same.txt"]
+    assert firm.fetch("0001/app1/out/same.txt") == b"third"
+
+
+def test_a_sub_space_emptied_at_commit_never_lists_its_files(world: World) -> None:
+    world.application("quick", emptied=Emptied.AT_COMMIT)
+    firm = world.account(application="quick")
+
+    sent = firm.submit("0001/quick/in/filing.zip")
+
+    assert firm.names("0001/quick/in") == []
+    assert firm.names("0001/quick/in_arcv") == [sent.archive_name]
+    assert len(world.processor("quick").claim()) == 1
+
+
+def test_many_files_come_in_pages_without_gap_or_repetition(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "PAGE", 4)
+    firm, app = world.account(), world.processor()
+    names = [f"{number:02}.txt" for number in range(11)]
+    for name in names:
+        for _ in range(3):  # repeated names fall across the borders of pages
+            app.publish(f"0001/app1/out/{name}")
+
+    pages = list(world.exchange.browse.files(firm.actor, Place.parse("0001/app1/out")))
+
+    assert [each.name for page in pages for each in page] == names
+    assert max(len(page) for page in pages) <= 4
