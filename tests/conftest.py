@@ -1,6 +1,7 @@
 """What holds for every test: drills apart, reasons listed, one PostgreSQL per test process."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import postgres
 import pytest
 import unavailable
 from world import World, made
+
+from transom.records import migrate
+from transom.records.database import Database
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -18,6 +22,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if not item.get_closest_marker("drill")]
     if drills:
         config.hook.pytest_deselected(items=drills)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Work in memory where there is such a place: hundreds of worlds are made and thrown away."""
+    memory = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+    is_worker = hasattr(config, "workerinput")
+    if config.option.basetemp is None and not is_worker and os.access(memory, os.W_OK):
+        config.option.basetemp = memory / f"transom-tests-{os.getpid()}"
+        config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp, ignore_errors=True))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -54,15 +67,49 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         yield url
 
 
-@pytest.fixture
-def world(tmp_path: Path, database_url: str) -> Iterator[World]:
-    """An exchange on each kind of database; see world.py."""
-    with made(tmp_path / "world", database_url) as world:
-        yield world
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the present schema, to copy: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "transom.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with the present schema, to copy."""
+    with postgres.fresh_database(postgres_url) as url:
+        _migrate(url)
+        yield url.rpartition("/")[2]
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrate.up(database)
+    database.dispose()
 
 
 @pytest.fixture
-def sqlite_world(tmp_path: Path) -> Iterator[World]:
+def sqlite_world(tmp_path: Path, sqlite_template: Path) -> Iterator[World]:
     """An exchange on SQLite, for what the database has no part in."""
-    with made(tmp_path / "world", f"sqlite:///{tmp_path / 'transom.db'}") as world:
+    path = tmp_path / "transom.db"
+    shutil.copy(sqlite_template, path)
+    with made(tmp_path / "world", f"sqlite:///{path}") as world:
         yield world
+
+
+@pytest.fixture
+def postgres_world(tmp_path: Path, postgres_url: str, postgres_template: str) -> Iterator[World]:
+    """An exchange on PostgreSQL."""
+    with (
+        postgres.fresh_database(postgres_url, postgres_template) as url,
+        made(tmp_path / "world", url) as world,
+    ):
+        yield world
+
+
+@pytest.fixture(params=["sqlite_world", "postgres_world"])
+def world(request: pytest.FixtureRequest) -> World:
+    """An exchange, once on each kind of database; see world.py."""
+    found: World = request.getfixturevalue(request.param)
+    return found

@@ -70,12 +70,13 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
 
 
 @contextmanager
-def fresh_database(url: str) -> Iterator[str]:
-    """Create an empty database on the server of `url` and give its URL; drop it afterwards."""
+def fresh_database(url: str, template: str = "template0") -> Iterator[str]:
+    """Create a database on the server of `url`, a copy of another, and drop it afterwards."""
     name = f"t_{secrets.token_hex(8)}"
     conninfo = url.replace("+psycopg", "", 1)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
     try:
         yield f"{url.rpartition('/')[0]}/{name}"
     finally:
