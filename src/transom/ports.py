@@ -16,7 +16,7 @@ class Clock(Protocol):
         ...
 
     def wall(self) -> datetime:
-        """The world's time, for what a foreign device compares: SigV4 dates, one-time codes, TLS."""
+        """The world's time, which foreign devices compare: SigV4 dates, one-time codes, TLS."""
         ...
 
     def monotonic(self) -> float:
@@ -51,7 +51,11 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A blob, or staged bytes, found in the store; modified_at is the store's own time."""
+    """A blob, or staged bytes, found in the store.
+
+    modified_at is when the blob was sealed, or the staged bytes last written: the machine's wall
+    time, which Clock.now() need not follow.
+    """
 
     key: str
     modified_at: datetime
@@ -60,7 +64,8 @@ class StoredKey:
 class Staged(Protocol):
     """Bytes being received. It ends in seal_as(), or discard(), or the sweep takes it.
 
-    One writer at a time; calls may come from different threads one after the other.
+    One writer at a time; calls may come from different threads one after the other. After the end,
+    write() and seal_as() raise ValueError.
     """
 
     @property
@@ -72,6 +77,8 @@ class Staged(Protocol):
         """Place data at offset (bytes from the start). Any order; overlaps take the later write.
 
         Raises:
+            NotSupported: the bytes would lie in more than 65,536 separate pieces; nothing changed.
+            ValueError: the offset is negative, or the bytes were sealed or discarded.
             StorageFull: no room; discard() what is there.
             Unavailable: the store failed; discard() what is there.
         """
@@ -91,7 +98,8 @@ class Staged(Protocol):
         May be called once. After an error the staged bytes are only good for discard().
 
         Raises:
-            ValueError: there is a gap; ask first_gap() first.
+            ValueError: there is a gap (ask first_gap() first), or the bytes were sealed or
+                discarded.
             StorageFull, Unavailable: nothing is visible under key, or an orphan the sweep takes.
         """
         ...
@@ -113,6 +121,7 @@ class BlobReader(Protocol):
         """The next bytes, at most limit; empty at the end.
 
         Raises:
+            ValueError: limit is not positive, or the reader is closed.
             Unavailable: the store failed, or the blob is shorter than it was.
         """
         ...
@@ -123,7 +132,10 @@ class BlobReader(Protocol):
 
 
 class BlobStore(Protocol):
-    """Immutable bytes under opaque keys. Names, owners and times live in the records, not here."""
+    """Immutable bytes under opaque keys. Names, owners and times live in the records, not here.
+
+    A key is one that Entropy.blob_key() made; given anything else, every method raises ValueError.
+    """
 
     def stage(self) -> Staged:
         """Begin to receive bytes; invisible to everybody else.
@@ -134,10 +146,11 @@ class BlobStore(Protocol):
         ...
 
     def open(self, key: str, start: int = 0, length: int | None = None) -> BlobReader:
-        """Read a blob from start (bytes), for length bytes or to its end.
+        """Read a blob from start (bytes), for length bytes or to its end, whichever comes first.
 
         Raises:
             NotFound: no blob has this key.
+            ValueError: start lies beyond the end, or either number is negative.
             Unavailable: the store failed.
         """
         ...

@@ -5,6 +5,7 @@ The one way in for the demo, the operator's commands and, later, the console.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -77,9 +78,11 @@ class Administration:
         """Add an account with a generated secret, which is returned this once and never again.
 
         Raises:
+            BadParameter: a network is not in CIDR form.
             NotFound: no such organization.
             WrongState: the name is taken.
         """
+        _check_networks(new.networks)
         principal = Principal(
             id=self._tools.entropy.uuid(),
             kind=new.kind,
@@ -155,8 +158,10 @@ class Administration:
         """Allow an account from these networks only (CIDR); none means from anywhere.
 
         Raises:
+            BadParameter: a network is not in CIDR form.
             NotFound
         """
+        _check_networks(networks)
         principal = self.account(name)
         with self._identity.transaction() as tx:
             identities.set_networks(tx, principal.id, networks)
@@ -243,3 +248,11 @@ class Administration:
 
     def _note(self, tx: Connection, actor: Actor, action: str, what: str, **facts: object) -> None:
         audit.add(tx, self._tools.entry(actor, action, what, "", **facts))
+
+
+def _check_networks(networks: Iterable[str]) -> None:
+    for each in networks:
+        try:
+            ipaddress.ip_network(each)
+        except ValueError as wrong:
+            raise BadParameter("network", f"{wrong}; write it like 192.0.2.0/24") from wrong

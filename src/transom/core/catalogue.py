@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from transom.domain.errors import BadName, BadParameter
-from transom.domain.names import parse_application, parse_sub_space
+from transom.domain.names import (
+    ARCHIVE_SUFFIX,
+    ARCHIVE_SUFFIX_ALIAS,
+    parse_application,
+    parse_sub_space,
+)
 from transom.domain.space import OPEN_SET, Application, Direction, Emptied, OrgKind, SubSpace
 
 GUIDE = Path(__file__).with_name("catalogue.toml")
@@ -75,8 +80,10 @@ def _checked(where: str, application: str, name: str, keys: Mapping[str, Any]) -
         raise BadParameter(where, f"{missing} is missing") from missing
     except ValueError as wrong:
         raise BadParameter(where, str(wrong)) from wrong
-    if direction is Direction.ARCHIVE:
-        raise BadParameter(f"{where}.direction", "archives are made by themselves")
+    if direction is Direction.ARCHIVE or name.endswith((ARCHIVE_SUFFIX, ARCHIVE_SUFFIX_ALIAS)):
+        raise BadParameter(where, "archives are made by themselves, beside inbound sub-spaces")
+    if space.archived and (direction is not Direction.INBOUND or name == OPEN_SET):
+        raise BadParameter(f"{where}.archived", "only inbound sub-spaces have archives")
     days = space.retention_days
     if days is not None and (type(days) is not int or days < 1):
         raise BadParameter(f"{where}.retention_days", "a number of days from 1, or left out")

@@ -31,7 +31,7 @@ from transom.domain.listing import Listing
 from transom.domain.names import ARCHIVE_SUFFIX, FileName, Place
 from transom.domain.permission import require
 from transom.domain.space import Direction, Emptied, SubSpace
-from transom.domain.submission import Client, Framing, State, Submission
+from transom.domain.submission import Client, Framing, State, Submission, require_move
 from transom.ports import Sealed
 from transom.records import audit, leases, listings, submissions
 from transom.records.audit import Entry
@@ -136,8 +136,7 @@ class Uploads:
         space = require(actor, Action.UPLOAD, submission.place)
         if submission.is_received:
             raise AlreadySubmitted(tracking_id)
-        if submission.state is not State.REQUESTED:
-            raise WrongState(f"Submission {tracking_id}", submission.state, State.REQUESTED)
+        require_move(f"Submission {tracking_id}", submission.state, State.RECEIVED)
         limits = [each for each in (limit, self._tools.keeping.max_file_bytes) if each is not None]
         return Upload(self._tools, actor, submission, space, min(limits, default=None))
 

@@ -31,7 +31,7 @@ def archive_names(name: str, received_at: datetime, zone: ZoneInfo) -> Iterator[
 def ends_after(start: datetime, days: int, zone: ZoneInfo) -> datetime:
     """The instant at which something kept for so many calendar days ends.
 
-    What starts on local day D stays through the end of day D + days: it ends as D + days + 1 begins.
+    What starts on local day D stays through day D + days: it ends as day D + days + 1 begins.
     """
     day = start.astimezone(zone).date() + timedelta(days=days + 1)
     return datetime.combine(day, time.min, zone).astimezone(UTC)

@@ -1,8 +1,8 @@
 """Who may do what: levels and entitlements as granted, and the actor they add up to.
 
 The guide names three levels (section 4): read/download only, submit only, submit and download.
-*Submit* lists and uploads on inbound sub-spaces; *download* lists and downloads on outbound ones and
-archives; nobody reads file content from an inbound sub-space.
+*Submit* lists and uploads on inbound sub-spaces; *download* lists and downloads on outbound ones
+and archives; nobody reads file content from an inbound sub-space.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def rights_of(
         entitlements: of one principal.
         catalogue: with its archives in place.
         kinds: of the organizations named in the entitlements; one that is missing grants nothing.
-        opened: names of the sub-spaces opened so far in an open set, by organization and application.
+        opened: names of the sub-spaces opened so far in open sets, by organization and application.
     """
     places: dict[tuple[str, str], dict[str, Right]] = {}
     processes: set[str] = set()

@@ -17,6 +17,7 @@ translate by type, in one table each; nobody matches on text. No error carries a
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import ClassVar
 
@@ -39,7 +40,7 @@ class SignInError(ExchangeError):
 
 
 class BadCredentials(SignInError):
-    """The user name and secret do not fit, or must not be used: from outside nobody can tell which."""
+    """The name and secret do not fit, or must not be used: from outside nobody can tell which."""
 
     code = "bad_credentials"
 
@@ -93,7 +94,8 @@ class Refused(ExchangeError):
 class BadName(Refused):
     """An organization, application, sub-space or file name breaks the naming rule.
 
-    `character` is the first offending character where there is one; `suggestion` a name that would do.
+    `character` is the first offending character in a form that can be shown, `suggestion` a name
+    that would do; each is "" where there is none.
     """
 
     code = "bad_name"
@@ -112,7 +114,7 @@ class BadParameter(Refused):
     code = "bad_parameter"
 
     def __init__(self, parameter: str, why: str) -> None:
-        super().__init__(f"{parameter}: {why}")
+        super().__init__(f"{parameter}: {why.removesuffix('.')}. Correct it and try again.")
         self.parameter = parameter
         self.why = why
 
@@ -122,8 +124,8 @@ class NotSupported(Refused):
 
     code = "not_supported"
 
-    def __init__(self, operation: str, instead: str = "") -> None:
-        super().__init__(f"{operation} is not offered here. {instead}".strip())
+    def __init__(self, operation: str, instead: str) -> None:
+        super().__init__(f"{operation} is not offered here. {instead}")
         self.operation = operation
 
 
@@ -134,19 +136,23 @@ class TooLarge(Refused):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The file is larger than {limit} bytes, the limit here. Split it, or use another way in."
+            f"The file is larger than {limit} bytes, the limit here. "
+            "Split it, or use another way in."
         )
         self.limit = limit
 
 
 class TooMany(Refused):
-    """More requests than the limit. The caller may come again after `retry_after`."""
+    """More requests than the limit. The caller may come again after `retry_after`.
+
+    `seconds` is the same for a Retry-After header: whole, rounded up, at least 1.
+    """
 
     code = "too_many"
 
     def __init__(self, what: str, retry_after: timedelta) -> None:
-        seconds = max(1, round(retry_after.total_seconds()))
-        super().__init__(f"Too many {what}. Try again in {seconds} s.")
+        self.seconds = max(1, math.ceil(retry_after.total_seconds()))
+        super().__init__(f"Too many {what}. Try again in {self.seconds} s.")
         self.what = what
         self.retry_after = retry_after
 
@@ -179,7 +185,7 @@ class IncompleteUpload(ExchangeError):
 
 
 class DigestMismatch(ExchangeError):
-    """The bytes that arrived do not have the digest that the sender stated. Nothing was submitted."""
+    """The bytes that arrived do not have the digest that was stated. Nothing was submitted."""
 
     code = "digest_mismatch"
 
@@ -197,7 +203,10 @@ class WrongState(ExchangeError):
     code = "wrong_state"
 
     def __init__(self, what: str, found: str, wanted: str) -> None:
-        super().__init__(f"{what} is {found}; this needs it {wanted}.")
+        super().__init__(
+            f"{what} is {found}; this needs it {wanted}. "
+            "Nothing was changed. Look where it stands before you try again."
+        )
         self.what = what
         self.found = found
         self.wanted = wanted

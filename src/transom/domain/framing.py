@@ -14,10 +14,11 @@ MAX_HEADER_BYTES = 4096
 
 _OPENING = re.compile(
     rb"--(?P<boundary>[0-9a-fA-F]{32})\r\n"
-    rb"[Cc]ontent-[Dd]isposition: form-data(?P<parameters>(?:; [a-z]+=\"[^\"\r\n]*\")+)\r\n"
+    rb"[Cc]ontent-[Dd]isposition: form-data"
+    rb"(?P<parameters>(?:; (?:file)?name=\"[^\"\r\n]*\"){1,2})\r\n"
     rb"\r\n"
 )
-_PARAMETER = re.compile(rb"; (?P<name>[a-z]+)=\"(?P<value>[^\"\r\n]*)\"")
+_PARAMETER = re.compile(rb"; ([a-z]+)=\"([^\"]*)\"")
 _MEDIA_TYPES = frozenset({"application/octet-stream", "multipart/form-data"})
 
 
@@ -44,14 +45,16 @@ def read_opening(start: bytes, file_name: str) -> Opening | None:
 
     Args:
         start: the first bytes of the body, at least up to the first blank line.
-        file_name: the name in the URL; `name` or `filename` of the part must equal it.
+        file_name: the name in the URL; `name` or `filename` of the part must equal it, and neither
+            may be there twice.
     """
     found = _OPENING.match(start)
     if found is None:
         return None
     if found["boundary"] in found["parameters"]:
         return None
-    named = dict(_PARAMETER.findall(found["parameters"]))
-    if file_name.encode() not in (named.get(b"name"), named.get(b"filename")):
+    pairs = _PARAMETER.findall(found["parameters"])
+    named = dict(pairs)
+    if len(named) < len(pairs) or file_name.encode() not in named.values():
         return None
     return Opening(found.end(), found["boundary"])

@@ -7,6 +7,7 @@ pair, with growing waits; twenty from unknown sources in an hour close the name 
 from __future__ import annotations
 
 import ipaddress
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ SECRET_BYTES = 32
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BODY_DIGITS = 43  # 256 bits in base 62
 _CHECK_DIGITS = 6  # CRC-32 in base 62
+_GENERATED = re.compile(
+    f"{SECRET_PREFIX}([{_DIGITS}]{{{_BODY_DIGITS}}})([{_DIGITS}]{{{_CHECK_DIGITS}}})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class Organization:
 class Principal:
     """A doer of things. The name may change, the id never does.
 
-    `epoch` goes up whenever every grant of the principal must die: stopped, secret changed, revoked.
+    `epoch` goes up whenever every grant of the principal must die: it was stopped, or revoked, or
+    its secret changed. `networks` are in CIDR notation, IPv4 or IPv6.
     """
 
     id: str
@@ -68,7 +73,7 @@ class SecretKind(StrEnum):
 
 
 def format_secret(raw: bytes) -> str:
-    """A generated secret: "trs_", 43 base-62 digits of 256 random bits, 6 digits of checksum."""
+    """A generated secret: "trs_", 43 base-62 digits of SECRET_BYTES random ones, 6 of checksum."""
     body = _base62(int.from_bytes(raw), _BODY_DIGITS)
     return SECRET_PREFIX + body + _check_digits(body)
 
@@ -78,13 +83,8 @@ def is_generated(secret: str) -> bool:
 
     Says nothing about whose it is: it decides only which check runs (decisions.md section 5).
     """
-    body, check = secret[len(SECRET_PREFIX) : -_CHECK_DIGITS], secret[-_CHECK_DIGITS:]
-    return (
-        secret.startswith(SECRET_PREFIX)
-        and len(body) == _BODY_DIGITS
-        and secret.isascii()
-        and check == _check_digits(body)
-    )
+    found = _GENERATED.fullmatch(secret)
+    return found is not None and found[2] == _check_digits(found[1])
 
 
 def _check_digits(body: str) -> str:

@@ -13,8 +13,8 @@ from transom.domain.space import Direction
 class Listing:
     """One file at a place, until `ends_at` (None: until it is moved).
 
-    `size` is in bytes, `sha256` 64 hexadecimal digits; `tracking_id` is the submission that it is, or
-    that it answers, or "".
+    `size` is in bytes, `sha256` 64 hexadecimal digits; `tracking_id` is the submission that it is,
+    or that it answers, or "".
     """
 
     id: str

@@ -25,7 +25,7 @@ UPLOAD_NAME_BYTES = STORED_NAME_BYTES - ARCHIVE_PREFIX_BYTES
 
 _ORG = re.compile(r"[0-9]{1,20}")
 _APPLICATION = re.compile(r"[A-Za-z0-9]{1,64}")
-_SUB_SPACE = re.compile(r"[A-Za-z0-9_]{1,64}")
+_SUB_SPACE = re.compile(rf"[A-Za-z0-9_]{{1,59}}(?:{ARCHIVE_SUFFIX})?")  # an archive's has 64
 _FILE_CHARACTER = re.compile(r"[A-Za-z0-9:!@,&\-='_.]")
 _ALLOWED = "Use letters, digits and : ! @ , & - = ' _ ."
 _SHOWN_IN_ERRORS = 60
@@ -38,7 +38,7 @@ def parse_org(text: str) -> OrgId:
         BadName: anything else.
     """
     if not _ORG.fullmatch(text):
-        raise BadName(text, "An organization id is made of digits, like 0001.")
+        raise BadName(text, "An organization id is 1 to 20 digits, like 0001.")
     return OrgId(text)
 
 
@@ -49,7 +49,7 @@ def parse_application(text: str) -> str:
         BadName: anything else.
     """
     if not _APPLICATION.fullmatch(text):
-        raise BadName(text, "An application name is made of letters and digits, like crd.")
+        raise BadName(text, "An application name is 1 to 64 letters and digits, like crd.")
     return text
 
 
@@ -59,11 +59,12 @@ def parse_sub_space(text: str) -> str:
     Raises:
         BadName: anything else.
     """
-    if not _SUB_SPACE.fullmatch(text):
-        raise BadName(text, "A sub-space name is made of letters, digits and _, like finra_in.")
+    name = text
     if text.endswith(ARCHIVE_SUFFIX_ALIAS):
-        return text.removesuffix(ARCHIVE_SUFFIX_ALIAS) + ARCHIVE_SUFFIX
-    return text
+        name = text.removesuffix(ARCHIVE_SUFFIX_ALIAS) + ARCHIVE_SUFFIX
+    if not _SUB_SPACE.fullmatch(name):
+        raise BadName(text, "A sub-space name is 1 to 59 letters, digits and _, like finra_in.")
+    return name
 
 
 def parse_file_name(text: str) -> FileName:
@@ -94,10 +95,13 @@ def _file_name(text: str, limit: int) -> FileName:
                 suggestion=_suggestion(text),
             )
     if not text:
-        raise BadName(text, "The file name is empty.")
+        raise BadName(text, "The file name is empty. Give the file a name.")
     if text.endswith("."):
         raise BadName(
-            text, "A file name does not end in a dot.", character=".", suggestion=_suggestion(text)
+            text,
+            "A file name cannot end in a dot. Leave it out.",
+            character=".",
+            suggestion=_suggestion(text),
         )
     if len(text) > limit:
         raise BadName(
@@ -109,7 +113,11 @@ def _file_name(text: str, limit: int) -> FileName:
 
 
 def _visible(character: str) -> str:
-    return character if character.isprintable() else f"U+{ord(character):04X}"
+    """The character as a person can tell it from its look-alikes: beyond ASCII with its number."""
+    number = f"U+{ord(character):04X}"
+    if not character.isprintable():
+        return number
+    return character if character.isascii() else f"{character} ({number})"
 
 
 def _suggestion(text: str) -> str:
@@ -127,7 +135,11 @@ class Place:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read "0001/crd/in". Raises BadName when it is not exactly three legal parts."""
+        """Read "0001/crd/in"; slashes before and after it do not matter.
+
+        Raises:
+            BadName: it is not exactly three legal parts.
+        """
         match text.strip("/").split("/"):
             case [org, application, sub_space]:
                 return cls(

@@ -6,10 +6,12 @@ with the same error.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from transom.domain.entitlement import Action, Actor, Right
 from transom.domain.errors import NotEntitled
 from transom.domain.names import Place
-from transom.domain.space import SubSpace
+from transom.domain.space import Direction, SubSpace
 
 
 def require(actor: Actor, action: Action, place: Place) -> SubSpace:
@@ -47,3 +49,15 @@ def visible_applications(actor: Actor, org: str) -> list[str]:
 def visible_orgs(actor: Actor) -> list[str]:
     """The organizations for which the actor may act, by id."""
     return sorted({org for (org, _), spaces in actor.rights.places.items() if spaces})
+
+
+def trackable(actor: Actor) -> frozenset[Place]:
+    """The inbound places whose submissions the actor may follow, by whomever they were made.
+
+    Those where it holds any entitlement: to submit there, or to fetch from the archive beside it.
+    """
+    return frozenset(
+        replace(place, sub_space=right.space.inbound_name)
+        for place, right in actor.rights.all()
+        if right.space.direction is not Direction.OUTBOUND
+    )

@@ -76,7 +76,7 @@ class MalformedSignature(SignatureRefused):
     code = "signature_malformed"
 
     def __init__(self, parameter: str, why: str) -> None:
-        super().__init__(f"The signed request cannot be read: {parameter} {why}.")
+        super().__init__(f"The signed request cannot be read: {parameter} {why}. Sign it anew.")
         self.parameter = parameter
         self.why = why
 

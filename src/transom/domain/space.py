@@ -81,7 +81,11 @@ class Application:
 
     def with_archives(self, days: int) -> Application:
         """The same application with an archive beside every archived inbound sub-space."""
-        archives = [space.archive(days) for space in self.sub_spaces.values() if space.archived]
+        archives = [
+            space.archive(days)
+            for space in self.sub_spaces.values()
+            if space.archived and space.direction is Direction.INBOUND
+        ]
         both = {**self.sub_spaces, **{space.name: space for space in archives}}
         return replace(self, sub_spaces=MappingProxyType(both))
 

@@ -57,6 +57,11 @@ MOVES: Mapping[State, frozenset[State]] = MappingProxyType(
 )
 
 
+def sources_of(wanted: State) -> tuple[State, ...]:
+    """The states from which a submission may go to this one."""
+    return tuple(state for state, targets in MOVES.items() if wanted in targets)
+
+
 def require_move(what: str, found: State, wanted: State) -> None:
     """Return quietly when a submission may go from one state to the other.
 
@@ -64,8 +69,7 @@ def require_move(what: str, found: State, wanted: State) -> None:
         WrongState: it may not.
     """
     if wanted not in MOVES[found]:
-        sources = sorted(state for state, targets in MOVES.items() if wanted in targets)
-        raise WrongState(what, found, " or ".join(sources))
+        raise WrongState(what, found, " or ".join(sorted(sources_of(wanted))) or "new")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from transom.domain.submission import (
     Framing,
     State,
     Submission,
+    sources_of,
 )
 from transom.records.database import insert_new, rows
 from transom.records.schema import findings, idempotency, listings, submissions
@@ -99,7 +100,7 @@ class Receipt:
 
 _RECEIVE = (
     update(submissions)
-    .where(_BY_ID_PLAIN, submissions.c.state.in_((State.REQUESTED, State.HELD)))
+    .where(_BY_ID_PLAIN, submissions.c.state.in_(sources_of(State.RECEIVED)))
     .values(state=State.RECEIVED)
 )
 
@@ -128,7 +129,7 @@ def mark_abandoned(
     """Move a submission from requested or held to abandoned; False when it was neither."""
     change = (
         update(submissions)
-        .where(_BY_ID_PLAIN, submissions.c.state.in_((State.REQUESTED, State.HELD)))
+        .where(_BY_ID_PLAIN, submissions.c.state.in_(sources_of(State.ABANDONED)))
         .values(state=State.ABANDONED, reason=reason, bytes_seen=bytes_seen, updated_at=now)
     )
     return rows(tx, change, {"of": tracking_id}) == 1
