@@ -1,54 +1,78 @@
-"""The card that the demo prints: where everything is, who may enter, and what to paste."""
+"""The card that the demo prints: where everything is, who may enter, and what to paste.
+
+Its commands run in bash and zsh exactly as shown, with nothing but curl and Python beside them.
+"""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 _ACCESS = {"both": "submit and download", "download": "download only", "submit": "submit only"}
+_PICK = "pick() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' \"$1\"; }"
 
 
-def card(ready: dict[str, Any]) -> str:
-    """The text of the card, from what the ready file holds."""
-    accounts = ready["accounts"]
-    first = accounts[0]
-    secure = f"--cacert {ready['ca']} " if ready["ca"] else ""
+def card(ready: dict[str, Any], data: Path, everything: str) -> str:
+    """The text of the card, from what the ready file holds.
+
+    data is the demo's directory; everything names the account with the guide's whole catalogue.
+    """
     lines = [
+        "Transom demo: a whole exchange, for this machine only. Ctrl-C stops it.",
         "",
-        "  Transom demo: a whole exchange, on this machine only. Ctrl-C stops it.",
+        f"REST API    {ready['rest']}",
+        f"Tokens      {ready['token_url']}",
+        f"Transfers   {ready['s3']['endpoint']}   where the signed URLs point",
+        *([f"Authority   {ready['ca']}"] if ready["ca"] else []),
+        f"Data        {data}   kept between starts",
+        f"Afresh      stop it, then: rm -r {shlex.quote(str(data))}",
         "",
-        f"  REST API      {ready['rest']}",
-        f"  Token service {ready['token_url']}",
-        f"  Transfers     {ready['s3']['endpoint']}   (signed URLs point here)",
-        *([f"  Trust         {ready['ca']}"] if ready["ca"] else []),
+        "USER        ORG   MAY                    PASSWORD",
+        *(_row(account, everything) for account in ready["accounts"]),
         "",
-        "  ACCOUNT      ORG    MAY                   SECRET",
-        *(_row(account) for account in accounts),
+        "* to be locked out: try wrong passwords on this one",
+        "+ in every application of the guide's section 9 too; the others in app1 and app2",
         "",
-        "  Paste this: a token, a file up, where it stands, and the result.",
+        "Paste this: a token, a folder, a file up, where it stands, and the application's answer.",
         "",
-        *_commands(ready, first, secure),
-        "",
+        *_commands(ready),
     ]
-    return "\n".join(lines)
+    return "\n".join(["", *(f"  {line}".rstrip() for line in lines), ""])
 
 
-def _row(account: dict[str, Any]) -> str:
-    may = _ACCESS[account["access"]] + (" *" if account["lockout"] else "")
-    return f"  {account['user']:<12} {account['org']:<6} {may:<21} {account['password']}"
+def _row(account: dict[str, Any], everything: str) -> str:
+    mark = " *" if account["lockout"] else " +" if account["user"] == everything else ""
+    may = _ACCESS[account["access"]] + mark
+    return f"{account['user']:<11} {account['org']:<5} {may:<22} {account['password']}"
 
 
-def _commands(ready: dict[str, Any], first: dict[str, Any], secure: str) -> list[str]:
-    curl = f"curl -sS {secure}".rstrip()
-    inbox = f"{ready['rest']}/files/{first['org']}/app1"
-    pick = "python3 -c 'import json,sys; print(json.load(sys.stdin)[\"{}\"])'"
-    return [
-        f"  TOKEN=$({curl} -X POST -u '{first['user']}:{first['password']}' \\",
-        f"    '{ready['token_url']}?grant_type=client_credentials' | {pick.format('access_token')})",
-        f'  {curl} -H "Authorization: Bearer $TOKEN" {inbox}',
-        "  echo hello > hello.txt",
-        f'  URL=$({curl} -X PUT -H "Authorization: Bearer $TOKEN" {inbox}/in/hello.txt \\',
-        f"    | {pick.format('preSignedUrl')})",
-        f'  {curl} -T hello.txt "$URL"',
-        f"  {curl} -H \"Authorization: Bearer $TOKEN\" '{ready['rest']}/tracking?fileName=hello.txt'",
-        f'  {curl} -H "Authorization: Bearer $TOKEN" {inbox}/out',
-    ]
+def _commands(ready: dict[str, Any]) -> Iterator[str]:
+    first = ready["accounts"][0]
+    folder = f"$REST/files/{first['org']}/app1"
+    if ready["ca"]:
+        yield f"export CURL_CA_BUNDLE={shlex.quote(ready['ca'])}"
+    yield f"REST={ready['rest']}"
+    yield _PICK
+    yield f"TOKEN=$(curl -sS -X POST -u {first['user']}:{first['password']} \\"
+    yield f'  "$REST{_token_path(ready)}?grant_type=client_credentials" \\'
+    yield "  | pick access_token)"
+    yield 'AUTH="Authorization: Bearer $TOKEN"'
+    yield f'curl -sS -H "$AUTH" {folder} | python3 -m json.tool'
+    yield ""
+    yield "echo hello > hello.csv"
+    yield f'UPLOAD=$(curl -sS -H "$AUTH" -X PUT {folder}/in/hello.csv)'
+    yield 'ID=$(echo "$UPLOAD" | pick trackingId)'
+    yield 'curl -sS -T hello.csv "$(echo "$UPLOAD" | pick preSignedUrl)"'
+    yield "sleep 1"
+    yield 'curl -sS -H "$AUTH" "$REST/tracking?id=$ID" | python3 -m json.tool'
+    yield ""
+    yield f'curl -sS -H "$AUTH" {folder}/out | python3 -m json.tool'
+    yield f'RESULT=$(curl -sS -H "$AUTH" {folder}/out/${{ID%%-*}}_hello.csv.txt)'
+    yield 'curl -sS "$(echo "$RESULT" | pick preSignedUrl)"'
+
+
+def _token_path(ready: dict[str, Any]) -> str:
+    return urlsplit(str(ready["token_url"])).path

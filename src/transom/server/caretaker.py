@@ -13,11 +13,11 @@ from prometheus_client import Counter, Gauge
 from transom.core.exchange import Exchange
 from transom.domain.errors import Unavailable
 
-SEAL_SECONDS = 5
-SWEEP_SECONDS = 3600
-SCRUB_SECONDS = 600
+SEAL_SECONDS = 5.0
+SWEEP_SECONDS = 3600.0
+FIRST_SWEEP_SECONDS = 5.0
+SCRUB_SECONDS = 600.0
 SCRUB_BYTES = 4 << 30
-_FIRST_SWEEP_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Caretaker:
         self._stop = threading.Event()
         jobs = (
             _Job("seal", SEAL_SECONDS, 0, self._seal),
-            _Job("sweep", SWEEP_SECONDS, _FIRST_SWEEP_SECONDS, self._sweep),
+            _Job("sweep", SWEEP_SECONDS, FIRST_SWEEP_SECONDS, self._sweep),
             _Job("scrub", SCRUB_SECONDS, SCRUB_SECONDS, self._scrub),
         )
         self._threads = [
@@ -56,11 +56,15 @@ class Caretaker:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, seconds: float = 2) -> None:
-        """End soon; what is under way has so many seconds, and is safe to leave half-way."""
+    def ask_to_stop(self) -> None:
+        """Begin nothing new."""
         self._stop.set()
-        for thread in self._threads:
-            thread.join(seconds)
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end, at most so long in all; what is under way is safe to leave half-way."""
+        until = time.monotonic() + seconds
+        for thread in filter(threading.Thread.is_alive, self._threads):
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _repeat(self, job: _Job) -> None:
         wait = job.first_after

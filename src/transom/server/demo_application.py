@@ -1,4 +1,4 @@
-"""The small application inside the demo: it takes every submission at once, accepts it, and answers.
+"""The small application inside the demo: takes every submission at once, accepts it, and answers.
 
 It works through the same core as any application; only the network is left out.
 """
@@ -12,13 +12,15 @@ from datetime import timedelta
 from transom.core.exchange import Exchange
 from transom.core.handoff import Lease
 from transom.domain.entitlement import Actor
-from transom.domain.errors import Unavailable
+from transom.domain.errors import ExchangeError
 from transom.domain.names import FileName, Place
-from transom.domain.submission import State
+from transom.domain.submission import State, Submission
 
-_LEASE = timedelta(minutes=5)
+LEASE = timedelta(seconds=30)  # after a crash, this long until somebody takes it up
 _AT_ONCE = 20
-_POLL_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
+_NOTICE_SECONDS = 0.2
+_REST_SECONDS = 1.0
 _NAME_PART = 200
 
 _log = logging.getLogger(__name__)
@@ -38,33 +40,69 @@ class DemoApplication:
         """Begin."""
         self._thread.start()
 
-    def stop(self, seconds: float = 2) -> None:
-        """End soon; what was claimed and not answered is offered again."""
+    def ask_to_stop(self) -> None:
+        """Begin nothing new; what was claimed and not answered is offered again."""
         self._stop.set()
-        self._thread.join(seconds)
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end, at most so long."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             heard = self._exchange.handoff.rings(self._application)
             try:
                 taken = self.work()
-            except Unavailable as failure:
-                _log.warning("application waits", extra={"why": failure.message})
-                taken = 0
+            except ExchangeError as failure:
+                _log.warning("application rests", extra=self._facts(failure))
+                self._stop.wait(_REST_SECONDS)
+                continue
             if not taken:
-                self._exchange.handoff.wait(self._application, heard, _POLL_SECONDS)
+                self._idle(heard)
+
+    def _idle(self, heard: int) -> None:
+        """Wait for the bell, in short parts so that a stop is noticed, or until it is time to look.
+
+        What nobody rings for are leases that ran out.
+        """
+        for _ in range(round(_LOOK_SECONDS / _NOTICE_SECONDS)):
+            rang = self._exchange.handoff.wait(self._application, heard, _NOTICE_SECONDS)
+            if rang or self._stop.is_set():
+                return
 
     def work(self) -> int:
-        """Answer what waits now; returns how many submissions that were."""
+        """Take what waits now; returns how many submissions that were.
+
+        One that cannot be answered stops none of the others: it is logged, and offered again when
+        its lease has run out.
+
+        Raises:
+            ExchangeError: nothing could be claimed.
+        """
         actor = self._exchange.tokens.acting(self._principal_id, "")
-        leases = self._exchange.handoff.claim(actor, self._application, _AT_ONCE, _LEASE)
+        leases = self._exchange.handoff.claim(actor, self._application, _AT_ONCE, LEASE)
         for lease in leases:
-            self._answer(actor, lease)
+            if self._stop.is_set():
+                break
+            try:
+                self._answer(actor, lease)
+            except ExchangeError as failure:
+                facts = self._facts(failure) | {"submission": lease.submission.tracking_id}
+                _log.warning("application could not answer", extra=facts)
         return len(leases)
 
+    def _facts(self, failure: ExchangeError) -> dict[str, object]:
+        return {"application": self._application, "why": failure.message}
+
     def _answer(self, actor: Actor, lease: Lease) -> None:
+        """Publish, take over, report: what dies before the second is offered and done again."""
         taken = lease.submission
+        self._publish(actor, taken)
         self._exchange.handoff.acknowledge(actor, taken.tracking_id, lease.fence)
+        self._exchange.handoff.report(actor, taken.tracking_id, lease.fence, State.ACCEPTED)
+
+    def _publish(self, actor: Actor, taken: Submission) -> None:
         place = Place(taken.place.org, taken.place.application, "out")
         name = FileName(f"{taken.tracking_id[:8]}_{taken.name[:_NAME_PART]}.txt")
         text = (
@@ -77,4 +115,3 @@ class DemoApplication:
         with publish(actor, place, name, about=taken.tracking_id) as publication:
             publication.write(0, text.encode())
             publication.commit()
-        self._exchange.handoff.report(actor, taken.tracking_id, lease.fence, State.ACCEPTED)

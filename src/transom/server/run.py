@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import socket
 import ssl
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
 
-from prometheus_client import make_asgi_app
+from prometheus_client import Gauge, make_asgi_app
 
+from transom import __version__
 from transom.records import migrate
 from transom.server import tls
 from transom.server.assemble import Assembled, Databases
 from transom.server.caretaker import Caretaker
 from transom.server.connections import ConnectionLimits
-from transom.server.listeners import Listener, bind, serve
+from transom.server.listeners import BACKLOG, Listener, bind, serve
 from transom.server.listeners import run as run_loop
 from transom.server.sections import Listen, TlsSettings
 from transom.server.settings import Settings
 
 DRAIN_SECONDS = 5
+"""For requests under way; cutting what is left may take two more (see `serve`)."""
+JOIN_SECONDS = 1.0
+"""For what runs beside, in all."""
+LAST_SECONDS = 2.0
+"""For everything after the drain; then the process ends, so that no stop takes 10 s."""
+
+BUILD = Gauge("transom_build_info", "Which program this is; always 1.", ["version"])
 
 _log = logging.getLogger(__name__)
 
 
 class SchemaOutdated(Exception):
     """The database's schema is not the one this program wants."""
+
+
+class CannotListen(Exception):
+    """An address is not this machine's, in use, or not allowed."""
 
 
 def require_schema(databases: Databases) -> None:
@@ -37,10 +55,15 @@ def require_schema(databases: Databases) -> None:
     for database in databases.each():
         found = migrate.status(database)
         if not found.is_current:
-            present = found.present or "none"
+            is_behind = found.present < found.wanted  # revisions are numbered
             raise SchemaOutdated(
-                f"The database has schema {present}, this program wants {found.wanted}. "
-                "Run: transom-server migrate up --config FILE"
+                f"The database has schema {found.present or 'none'}, "
+                f"this program wants {found.wanted}. "
+                + (
+                    "Run: transom-server migrate up --config FILE"
+                    if is_behind
+                    else "It belongs to a later program: run that one."
+                )
             )
 
 
@@ -48,21 +71,20 @@ def listeners_of(program: Assembled) -> list[Listener]:
     """Bind what the settings name, in their order.
 
     Raises:
-        OSError: an address is not ours, in use or not allowed.
+        CannotListen: an address is not ours, in use or not allowed.
     """
     settings = program.settings
     limits = limits_of(settings)
     rest, s3 = settings.rest, settings.s3
     found = [
-        Listener(_bound(rest.listen), program.rest, _tls(rest.tls), rest.behind_proxy, limits),
-        Listener(_bound(s3.listen), program.s3, _tls(s3.tls), s3.behind_proxy, limits),
+        Listener(bound(rest.listen), program.rest, _tls(rest.tls), rest.behind_proxy, limits),
+        Listener(bound(s3.listen), program.s3, _tls(s3.tls), s3.behind_proxy, limits),
     ]
     if settings.token.listen is not None:
-        token = settings.token
-        bound = _bound(settings.token.listen)
-        found.append(Listener(bound, program.token, _tls(token.tls), rest.behind_proxy, limits))
+        own, tls_of_its_own = bound(settings.token.listen), _tls(settings.token.tls)
+        found.append(Listener(own, program.token, tls_of_its_own, rest.behind_proxy, limits))
     if settings.metrics.listen is not None:
-        found.append(Listener(_bound(settings.metrics.listen), make_asgi_app(), limits=limits))
+        found.append(Listener(bound(settings.metrics.listen), make_asgi_app(), limits=limits))
     return found
 
 
@@ -72,44 +94,139 @@ def limits_of(settings: Settings) -> ConnectionLimits:
     return ConnectionLimits(limits.header_seconds, limits.idle_seconds, limits.connections)
 
 
+class Beside(Protocol):
+    """Something that runs in threads of its own beside the listeners."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def ask_to_stop(self) -> None:
+        """Begin nothing new."""
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end, at most so long."""
+
+
 def serve_until_stopped(
     program: Assembled,
-    listeners: list[Listener],
+    listeners: Sequence[Listener],
     on_ready: Callable[[], None],
-    before_close: Callable[[], None] = lambda: None,
+    others: Sequence[Beside] = (),
 ) -> None:
-    """Serve until SIGTERM or SIGINT; drain, call before_close, and let go of everything."""
-    caretaker = Caretaker(program.exchange)
+    """Serve until SIGTERM or SIGINT, then drain, and let go of everything; never over 10 s.
+
+    The caretaker runs beside, and the others do.
+
+    Raises:
+        CannotListen: two programs, or two listeners, wanted one address at the same moment.
+        OSError: on_ready raised it.
+    """
+    beside = (Caretaker(program.exchange), *others)
 
     def ready() -> None:
-        caretaker.start()
+        for each in beside:
+            each.start()
         on_ready()
 
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     try:
+        _listen(listeners)
         run_loop(serve(listeners, on_ready=ready, drain_seconds=DRAIN_SECONDS))
+    except ExceptionGroup as group:
+        raise (_first_os_error(group) or group) from None
     finally:
-        before_close()
-        caretaker.stop()
-        program.close()
+        with _no_longer_than(LAST_SECONDS):
+            _stop(beside)
+            program.close()
+
+
+def _listen(listeners: Sequence[Listener]) -> None:
+    # The loop would do it, but uvloop only logs when it fails, and says that all went well.
+    for listener in listeners:
+        try:
+            listener.socket.listen(BACKLOG)
+        except OSError as failure:
+            address = format_address(listener.socket)
+            raise CannotListen(f"Cannot listen at {address}: {failure.strerror}.") from failure
+
+
+def _first_os_error(group: ExceptionGroup[Exception]) -> OSError | None:
+    for each in group.exceptions:
+        found = _first_os_error(each) if isinstance(each, ExceptionGroup) else each
+        if isinstance(found, OSError):
+            return found
+    return None
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # uvicorn says how many requests it cancels at the end of the drain, and then each one again, as
+    # a fault with its traceback.
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+def _stop(beside: Sequence[Beside]) -> None:
+    for each in beside:
+        each.ask_to_stop()
+    until = time.monotonic() + JOIN_SECONDS
+    for each in beside:
+        each.join(max(0.0, until - time.monotonic()))
+
+
+@contextmanager
+def _no_longer_than(seconds: float) -> Iterator[None]:
+    """End the process when the block takes longer: a database or disk does not answer.
+
+    Nothing is lost by it: whatever is half done has no trace, as after a crash.
+    """
+
+    def end() -> None:
+        _log.error("stopped hard", extra={"why": "a database or disk does not answer"})
+        os._exit(1)
+
+    guard = threading.Timer(seconds, end)
+    guard.daemon = True
+    guard.start()
+    try:
+        yield
+    finally:
+        guard.cancel()
 
 
 def run(program: Assembled) -> None:
     """The production form: refuse an outdated schema, then serve.
 
     Raises:
-        SchemaOutdated, OSError: before anything listens.
+        SchemaOutdated, CannotListen: nothing was served.
+        Unavailable: a database does not answer.
     """
-    require_schema(program.databases)
-    listeners = listeners_of(program)
-    addresses = [listener.socket.getsockname()[:2] for listener in listeners]
-    serve_until_stopped(
-        program, listeners, lambda: _log.info("listening", extra={"addresses": addresses})
-    )
+    try:
+        require_schema(program.databases)
+        listeners = listeners_of(program)
+    except Exception:
+        program.close()
+        raise
+    addresses = [format_address(listener.socket) for listener in listeners]
+    BUILD.labels(__version__).set(1)
+    facts = {"addresses": ", ".join(addresses), "version": __version__, "pid": os.getpid()}
+    serve_until_stopped(program, listeners, lambda: _log.info("listening", extra=facts))
     _log.info("stopped")
 
 
-def _bound(listen: Listen) -> socket.socket:
-    return bind(listen.host, listen.port)
+def format_address(listening: socket.socket) -> str:
+    """Where a socket listens, as in the settings: 127.0.0.1:8443 or [::]:443."""
+    return str(Listen(*listening.getsockname()[:2]))
+
+
+def bound(listen: Listen) -> socket.socket:
+    """A socket at this address.
+
+    Raises:
+        CannotListen: says where and why.
+    """
+    try:
+        return bind(listen.host, listen.port)
+    except OSError as failure:
+        raise CannotListen(f"Cannot listen at {listen}: {failure.strerror}.") from failure
 
 
 def _tls(settings: TlsSettings | None) -> ssl.SSLContext | None:

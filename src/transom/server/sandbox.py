@@ -10,8 +10,8 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,18 +20,19 @@ from transom.core.administration import NewAccount
 from transom.core.exchange import Exchange
 from transom.core.retention import SYSTEM
 from transom.domain.entitlement import Entitlement, Level, PrincipalKind
+from transom.domain.errors import WrongState
 from transom.domain.identity import Organization
 from transom.domain.names import FileName, Place
 from transom.domain.space import Application, Direction, OrgKind, SubSpace
 from transom.frontends.token.routes import PATH as TOKEN_PATH
 from transom.records import migrate
 from transom.server import tls
-from transom.server.assemble import Assembled, assemble
+from transom.server.assemble import assemble
 from transom.server.card import card
 from transom.server.demo_application import DemoApplication
 from transom.server.demo_files import demo_pdf, demo_zip
-from transom.server.listeners import Listener, bind
-from transom.server.run import limits_of, serve_until_stopped
+from transom.server.listeners import Listener
+from transom.server.run import bound, limits_of, serve_until_stopped
 from transom.server.sections import (
     BlobSettings,
     DatabaseSettings,
@@ -88,6 +89,11 @@ class _Wanted:
     lockout: bool = False
 
 
+_ORGANIZATIONS = (
+    Organization("0001", "Northgate Securities", OrgKind.FIRM),
+    Organization("0002", "Harbor Street Markets", OrgKind.FIRM),
+    Organization("0900", "State Designating Authority", OrgKind.DESIGNATING_AUTHORITY),
+)
 _ACCOUNTS = (
     _Wanted("0001ftp01", "0001", Level.BOTH),
     _Wanted("0001ftp02", "0001", Level.DOWNLOAD),
@@ -95,7 +101,7 @@ _ACCOUNTS = (
     _Wanted("0001ftp09", "0001", Level.BOTH, lockout=True),
     _Wanted("0002ftp01", "0002", Level.BOTH),
 )
-_EVERYTHING = "0001all01"
+EVERYTHING = "0001all01"
 """The account that is entitled to the whole catalogue of the guide, as far as firms may be."""
 
 
@@ -104,11 +110,13 @@ def run_demo(options: DemoOptions) -> None:
 
     Raises:
         DemoBusy: another one runs on the same data.
-        OSError: a port is taken, or the data cannot be written.
+        CannotListen: a port is taken, or not allowed.
+        OSError: the data cannot be written.
     """
     options.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _only_one(options.data):
-        rest, s3 = bind(LOOPBACK, options.http_port), bind(LOOPBACK, options.s3_port)
+    with _only_one(options.data), _announced(options.ready_file) as announce:
+        rest = bound(Listen(LOOPBACK, options.http_port))
+        s3 = bound(Listen(LOOPBACK, options.s3_port))
         certificates = (
             tls.demo_authority(options.data / "tls", SystemClock().wall()) if options.tls else None
         )
@@ -116,51 +124,49 @@ def run_demo(options: DemoOptions) -> None:
         program = assemble(settings, SystemClock(), SystemEntropy())
         for database in program.databases.each():
             migrate.up(database)
-        accounts = _accounts(program, options.data)
+        accounts = _accounts(program.exchange, options.data)
         context = None if certificates is None else tls.server_context(_tls(certificates))
         limits = limits_of(settings)
         listeners = [
             Listener(rest, program.rest, context, (), limits),
             Listener(s3, program.s3, context, (), limits),
         ]
-        authority = None if certificates is None else certificates.authority.resolve()
-        ready = {
-            "rest": settings.rest.public_url,
-            "token_url": settings.rest.public_url + TOKEN_PATH,
-            "s3": {
-                "endpoint": settings.s3.public_url,
-                "region": settings.s3.region,
-                "bucket": settings.s3.bucket,
-            },
-            "pid": os.getpid(),
-            "ca": str(authority) if authority else None,
-            "accounts": [asdict(account) for account in accounts],
-        }
-        _serve(program, listeners, options, ready)
+        ready = _ready(settings, certificates, accounts)
+
+        def on_ready() -> None:
+            print(card(ready, options.data.resolve(), EVERYTHING), flush=True)  # noqa: T201
+            announce(ready)
+
+        serve_until_stopped(program, listeners, on_ready, _processors(program.exchange))
 
 
-def _serve(
-    program: Assembled, listeners: list[Listener], options: DemoOptions, ready: dict[str, object]
-) -> None:
-    processors = _processors(program.exchange)
+def _ready(
+    settings: Settings, certificates: tls.DemoCertificates | None, accounts: list[DemoAccount]
+) -> dict[str, object]:
+    """What the ready file holds."""
+    s3 = settings.s3
+    return {
+        "rest": settings.rest.public_url,
+        "token_url": settings.token_public_url + TOKEN_PATH,
+        "s3": {"endpoint": s3.public_url, "region": s3.region, "bucket": s3.bucket},
+        "pid": os.getpid(),
+        "ca": None if certificates is None else str(certificates.authority.resolve()),
+        "accounts": [asdict(account) for account in accounts],
+    }
 
-    def on_ready() -> None:
-        for processor in processors:
-            processor.start()
-        print(card(ready), flush=True)  # noqa: T201 - the card is what the demo prints
-        if options.ready_file is not None:
-            _write_private(options.ready_file, json.dumps(ready, indent=2) + "\n")
 
+@contextmanager
+def _announced(file: Path | None) -> Iterator[Callable[[dict[str, object]], None]]:
+    """What writes the ready file. There is none before, not even a dead demo's, and none after."""
+    if file is None:
+        yield lambda _ready: None
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
     try:
-        serve_until_stopped(program, listeners, on_ready, before_close=lambda: _stop(processors))
+        yield lambda ready: _write_private(file, json.dumps(ready, indent=2) + "\n")
     finally:
-        if options.ready_file is not None:
-            options.ready_file.unlink(missing_ok=True)
-
-
-def _stop(processors: list[DemoApplication]) -> None:
-    for processor in processors:
-        processor.stop()
+        file.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -214,28 +220,29 @@ def _tls(made: tls.DemoCertificates) -> TlsSettings:
 # --- the world ---------------------------------------------------------------------------------
 
 
-def _accounts(program: Assembled, data: Path) -> list[DemoAccount]:
+def _accounts(exchange: Exchange, data: Path) -> list[DemoAccount]:
     """The demo's accounts; made, with everything around them, the first time on this data."""
     kept = data / "accounts.json"
     if not kept.exists():
-        accounts = _seed(program.exchange)
+        accounts = _seed(exchange)
         _write_private(kept, json.dumps([asdict(account) for account in accounts], indent=2))
     return [DemoAccount(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
 
 
 def _seed(exchange: Exchange) -> list[DemoAccount]:
+    """Make the world. What a demo that was killed meanwhile made already is used as it is."""
     admin = exchange.administration
-    for org, name in (("0001", "Northgate Securities"), ("0002", "Harbor Street Markets")):
-        admin.add_organization(SYSTEM, Organization(org, name, OrgKind.FIRM))
-    authority = Organization("0900", "State Designating Authority", OrgKind.DESIGNATING_AUTHORITY)
-    admin.add_organization(SYSTEM, authority)
+    for org in _ORGANIZATIONS:
+        with suppress(WrongState):
+            admin.add_organization(SYSTEM, org)
     guide = catalogue.read(catalogue.GUIDE)
     admin.load_catalogue(SYSTEM, [*guide, *(_application(name) for name in APPLICATIONS)])
     accounts = [_account(exchange, wanted, APPLICATIONS) for wanted in _ACCOUNTS]
-    everything = [*APPLICATIONS, *(application.name for application in guide)]
-    accounts.append(_account(exchange, _Wanted(_EVERYTHING, "0001", Level.BOTH), everything))
+    everywhere = [*APPLICATIONS, *(application.name for application in guide)]
+    accounts.append(_account(exchange, _Wanted(EVERYTHING, "0001", Level.BOTH), everywhere))
     for name in APPLICATIONS:
-        _seed_application(exchange, name)
+        _seed_processor(exchange, name)
+    _seed_files(exchange, accounts[0].user)
     return accounts
 
 
@@ -249,34 +256,48 @@ def _application(name: str) -> Application:
 
 def _account(exchange: Exchange, wanted: _Wanted, applications: Iterable[str]) -> DemoAccount:
     admin = exchange.administration
-    principal, secret = admin.add_account(SYSTEM, NewAccount(wanted.name, wanted.org))
+    try:
+        principal, secret = admin.add_account(SYSTEM, NewAccount(wanted.name, wanted.org))
+    except WrongState:
+        principal = admin.account(wanted.name)
+        secret = admin.rotate_secret(SYSTEM, wanted.name)
     for name in applications:
         entitlement = Entitlement(principal.id, wanted.org, name, "", wanted.access)
         admin.entitle(SYSTEM, entitlement)
     return DemoAccount(wanted.name, secret, wanted.org, wanted.access, wanted.lockout)
 
 
-def _seed_application(exchange: Exchange, name: str) -> None:
-    """The application's own account, and for app1 the two files of the guide's examples."""
-    admin = exchange.administration
-    new = NewAccount(f"{name}-processor", "0001", PrincipalKind.APPLICATION)
-    principal, _ = admin.add_account(SYSTEM, new)
-    admin.entitle(SYSTEM, Entitlement(principal.id, "", name, "", Level.PROCESS))
-    if name != APPLICATIONS[0]:
-        return
-    actor = exchange.tokens.acting(principal.id, "")
-    place = Place.parse(f"0001/{name}/out")
+def _seed_processor(exchange: Exchange, application: str) -> None:
+    """The application's own account. Its secret is thrown away: it works inside this process."""
+    admin, name = exchange.administration, _processor(application)
+    with suppress(WrongState):
+        admin.add_account(SYSTEM, NewAccount(name, "0001", PrincipalKind.APPLICATION))
+    entitlement = Entitlement(admin.account(name).id, "", application, "", Level.PROCESS)
+    admin.entitle(SYSTEM, entitlement)
+
+
+def _seed_files(exchange: Exchange, reader: str) -> None:
+    """The two files of the guide's examples, as far as this account does not see them yet."""
+    application, place = APPLICATIONS[0], Place.parse(f"0001/{APPLICATIONS[0]}/out")
+    tokens, admin = exchange.tokens, exchange.administration
+    sees = tokens.acting(admin.account(reader).id, "")
+    there = {each.name for page in exchange.browse.files(sees, place) for each in page}
+    publisher = tokens.acting(admin.account(_processor(application)).id, "")
     for file, content in (("file1.zip", demo_zip()), ("file2.pdf", demo_pdf())):
-        with exchange.handoff.publish(actor, place, FileName(file)) as publication:
-            publication.write(0, content)
-            publication.commit()
+        if file not in there:
+            with exchange.handoff.publish(publisher, place, FileName(file)) as publication:
+                publication.write(0, content)
+                publication.commit()
+
+
+def _processor(application: str) -> str:
+    return f"{application}-processor"
 
 
 def _processors(exchange: Exchange) -> list[DemoApplication]:
     admin = exchange.administration
     return [
-        DemoApplication(exchange, name, admin.account(f"{name}-processor").id)
-        for name in APPLICATIONS
+        DemoApplication(exchange, name, admin.account(_processor(name)).id) for name in APPLICATIONS
     ]
 
 
