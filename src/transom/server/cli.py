@@ -5,15 +5,11 @@ Exit codes: 0 done, 1 a fault or a "no", 2 wrong use, 78 settings that cannot be
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import logging
-import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, NoReturn
@@ -25,18 +21,15 @@ from sqlalchemy.exc import DBAPIError
 
 from transom import __version__
 from transom.core import catalogue as catalogues
-from transom.core.administration import NewAccount
-from transom.core.exchange import Exchange
 from transom.core.retention import SYSTEM
 from transom.core.sealing import Sealer
-from transom.domain.entitlement import Actor, Entitlement, Level
 from transom.domain.errors import ExchangeError
-from transom.domain.identity import Organization
-from transom.domain.space import OrgKind
 from transom.records import migrate as migrations
 from transom.records.database import Database
 from transom.server import logs, sandbox, settings
-from transom.server.assemble import Databases, assemble, build_exchange, connect, key_ring
+from transom.server.admin import admin
+from transom.server.assemble import assemble, key_ring
+from transom.server.opening import Config, group, open_databases, open_exchange, shown
 from transom.server.run import CannotListen, SchemaOutdated, require_schema
 from transom.server.run import run as serve
 from transom.server.settings import Settings
@@ -69,22 +62,11 @@ app = typer.Typer(
 )
 
 
-def _group(name: str, about: str, within: typer.Typer = app) -> typer.Typer:
-    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=about)
-    within.add_typer(group, name=name)
-    return group
-
-
-migrate = _group("migrate", "Bring the database's schema up or down.")
-catalogue = _group("catalogue", "Applications and their sub-spaces.")
-admin = _group("admin", "Organizations, accounts and entitlements.")
-org = _group("org", "Organizations.", admin)
-account = _group("account", "Accounts for file transfer.", admin)
-entitlement = _group("entitlement", "What accounts may do, and where.", admin)
-audit = _group("audit", "The sealed audit record.")
-keys = _group("keys", "The server's own keys.")
-
-Config = Annotated[Path, typer.Option("--config", help="The settings file.", metavar="FILE")]
+migrate = group(app, "migrate", "Bring the database's schema up or down.")
+catalogue = group(app, "catalogue", "Applications and their sub-spaces.")
+app.add_typer(admin, name="admin")
+audit = group(app, "audit", "The sealed audit record.")
+keys = group(app, "keys", "The server's own keys.")
 
 
 def main() -> None:
@@ -212,9 +194,9 @@ def _plan(chosen: Settings) -> Iterator[str]:
     for name, listen, url in doors:
         at = f"at {listen}" if listen else "nowhere" if name == "metrics" else "with rest"
         yield f"{name:<9} {at}{f', known as {url}' if url else ''}"
-    yield f"{'records':<9} {_shown(chosen.database.sqlalchemy_url())}"
+    yield f"{'records':<9} {shown(chosen.database.sqlalchemy_url())}"
     if chosen.database.identity_url:
-        yield f"{'accounts':<9} {_shown(chosen.database.identity_sqlalchemy_url())}"
+        yield f"{'accounts':<9} {shown(chosen.database.identity_sqlalchemy_url())}"
     yield f"{'files':<9} {chosen.blobs.root}"
 
 
@@ -242,28 +224,8 @@ def version() -> None:
 # --- databases -----------------------------------------------------------------------------------
 
 
-@contextmanager
-def _databases(chosen: Settings) -> Iterator[Databases]:
-    databases = connect(chosen)
-    try:
-        yield databases
-    finally:
-        databases.dispose()
-
-
-@contextmanager
-def _exchange(chosen: Settings) -> Iterator[Exchange]:
-    with _databases(chosen) as databases:
-        require_schema(databases)
-        yield build_exchange(chosen, databases, SystemClock(), SystemEntropy())
-
-
-def _shown(url: object) -> str:
-    return str(url)  # SQLAlchemy's URL prints its password as ***
-
-
 def _told(database: Database) -> str:
-    return f"{_shown(database.engine.url)}: schema {migrations.status(database).present or 'none'}"
+    return f"{shown(database.engine.url)}: schema {migrations.status(database).present or 'none'}"
 
 
 @migrate.command("up")
@@ -275,7 +237,7 @@ def migrate_up(
 
     May be repeated: what is done already is left as it is.
     """
-    with _databases(settings.load(config)) as databases:
+    with open_databases(settings.load(config)) as databases:
         for database in databases.each():
             migrations.up(database, to)
             typer.echo(_told(database))
@@ -290,7 +252,7 @@ def migrate_down(
 
     What only the newer schema can hold is lost: make a copy first.
     """
-    with _databases(settings.load(config)) as databases:
+    with open_databases(settings.load(config)) as databases:
         for database in databases.each():
             migrations.down(database, to)
             typer.echo(_told(database))
@@ -303,7 +265,7 @@ def migrate_status(config: Config) -> None:
     And which one is wanted; exit code 1 when they differ.
     """
     behind = False
-    with _databases(settings.load(config)) as databases:
+    with open_databases(settings.load(config)) as databases:
         for database in databases.each():
             found = migrations.status(database)
             behind |= not found.is_current
@@ -327,7 +289,7 @@ def catalogue_load(
     Those that it does not name stay as they are.
     """
     applications = catalogues.read(file)
-    with _exchange(settings.load(config)) as exchange:
+    with open_exchange(config) as exchange:
         exchange.administration.load_catalogue(SYSTEM, applications)
     spaces = sum(len(application.sub_spaces) for application in applications)
     typer.echo(f"{len(applications)} applications with {spaces} sub-spaces loaded.")
@@ -349,7 +311,7 @@ def catalogue_show(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Show every application with its sub-spaces."""
-    with _exchange(settings.load(config)) as exchange:
+    with open_exchange(config) as exchange:
         applications = exchange.administration.catalogue().applications.values()
     spaces = [space for each in applications for space in each.sub_spaces.values()]
     if as_json:
@@ -374,133 +336,6 @@ def catalogue_show(
         typer.echo(f"{space.application:<16} {space.name:<24} {space.direction:<10} {kept}")
 
 
-# --- who may do what -----------------------------------------------------------------------------
-
-AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's user name.")]
-PlaceText = Annotated[
-    str, typer.Argument(metavar="PLACE", help="organization/application[/sub-space]")
-]
-May = Annotated[
-    Literal["submit", "download", "both"],
-    typer.Argument(metavar="LEVEL", help="submit, download or both"),
-]
-
-
-def _operator() -> Actor:
-    """Who acts here, for the audit record: the exchange, told to by this user of the machine."""
-    return replace(SYSTEM, source=f"uid {os.getuid()}")
-
-
-def _done(what: str) -> None:
-    typer.echo(what, err=True)
-
-
-@org.command("create")
-def org_create(
-    org_id: Annotated[str, typer.Argument(metavar="ORG", help="Its id, digits such as 0001.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it.")],
-    config: Config,
-    kind: Annotated[
-        Literal["firm", "designating_authority", "service_provider"],
-        typer.Option(help="What it is; some sub-spaces are for one kind only."),
-    ] = "firm",
-) -> None:
-    """Add an organization."""
-    with _exchange(settings.load(config)) as exchange:
-        organization = Organization(org_id, name, OrgKind(kind))
-        exchange.administration.add_organization(_operator(), organization)
-    _done(f"Organization {org_id}, {name}, is there.")
-
-
-@account.command("create")
-def account_create(
-    name: AccountName,
-    config: Config,
-    of: Annotated[str, typer.Option("--org", metavar="ORG", help="Its home organization.")],
-    networks: Annotated[
-        list[str] | None,
-        typer.Option("--network", metavar="CIDR", help="From here only; may be repeated."),
-    ] = None,
-) -> None:
-    """Add an account, and print its password this once."""
-    new = NewAccount(name, of, networks=tuple(map(_network, networks or ())))
-    with _exchange(settings.load(config)) as exchange:
-        _, secret = exchange.administration.add_account(_operator(), new)
-    typer.echo(secret)
-    _done(f"Account {name} of {of} is there, with the password above. It may do nothing yet.")
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as wrong:
-        raise typer.BadParameter(f"{wrong}", param_hint="--network") from None
-
-
-@account.command("rotate")
-def account_rotate(name: AccountName, config: Config) -> None:
-    """Give it a new password, printed this once.
-
-    The old one, its tokens and its signed URLs end at once.
-    """
-    with _exchange(settings.load(config)) as exchange:
-        secret = exchange.administration.rotate_secret(_operator(), name)
-    typer.echo(secret)
-    _done(f"Account {name} has the password above; the old one and every token have ended.")
-
-
-@account.command("unlock")
-def account_unlock(name: AccountName, config: Config) -> None:
-    """Open it again after wrong passwords."""
-    with _exchange(settings.load(config)) as exchange:
-        exchange.administration.unlock(_operator(), name)
-    _done(f"Account {name} is open to every source.")
-
-
-@account.command("end")
-def account_end(name: AccountName, config: Config) -> None:
-    """Stop it: it may do nothing more, from now on."""
-    with _exchange(settings.load(config)) as exchange:
-        exchange.administration.set_account_active(_operator(), name, active=False)
-    _done(f"Account {name} is stopped; its tokens and signed URLs have ended.")
-
-
-@account.command("resume")
-def account_resume(name: AccountName, config: Config) -> None:
-    """Let a stopped account act again."""
-    with _exchange(settings.load(config)) as exchange:
-        exchange.administration.set_account_active(_operator(), name, active=True)
-    _done(f"Account {name} may act again.")
-
-
-@entitlement.command("grant")
-def entitlement_grant(name: AccountName, place: PlaceText, level: May, config: Config) -> None:
-    """Let an account submit to a place, download from it, or both."""
-    with _exchange(settings.load(config)) as exchange:
-        granted = _entitlement(exchange, name, place, level)
-        exchange.administration.entitle(_operator(), granted)
-    _done(f"Account {name} has {level} in {place}.")
-
-
-@entitlement.command("end")
-def entitlement_end(name: AccountName, place: PlaceText, level: May, config: Config) -> None:
-    """Take an entitlement away, at once."""
-    with _exchange(settings.load(config)) as exchange:
-        granted = _entitlement(exchange, name, place, level)
-        exchange.administration.end_entitlement(_operator(), granted)
-    _done(f"Account {name} no longer has {level} in {place}.")
-
-
-def _entitlement(exchange: Exchange, name: str, place: str, level: str) -> Entitlement:
-    match place.split("/"):
-        case [org_id, application, *sub_space] if len(sub_space) <= 1:
-            principal = exchange.administration.account(name)
-            sub = "".join(sub_space)
-            return Entitlement(principal.id, org_id, application, sub, Level(level))
-        case _:
-            raise typer.BadParameter("organization/application[/sub-space]", param_hint="PLACE")
-
-
 # --- what proves and protects --------------------------------------------------------------------
 
 
@@ -513,14 +348,14 @@ def audit_verify(config: Config) -> None:
     chosen = settings.load(config)
     ring = key_ring(chosen)
     sound = True
-    with _databases(chosen) as databases:
+    with open_databases(chosen) as databases:
         require_schema(databases)
         for database in databases.each():
             verdict = Sealer(database, ring).verify()
             sound &= verdict.is_sound
             counts = f"{verdict.checked} entries sealed, {verdict.unsealed} to be sealed"
             word = "sound" if verdict.is_sound else "NOT SOUND"
-            typer.echo(f"{_shown(database.engine.url)}: {word}, {counts}")
+            typer.echo(f"{shown(database.engine.url)}: {word}, {counts}")
             for fault in verdict.faults:
                 typer.echo(f"  {fault}")
     raise typer.Exit(0 if sound else FAULT)

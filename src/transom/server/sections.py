@@ -266,7 +266,9 @@ class RestSettings(Section):
     """The REST door."""
 
     listen: ListenAt = Field(description="Address to listen at; port 0 takes any free one.")
-    public_url: PublicUrl = Field(description="What clients call it; signed URLs begin with it.")
+    public_url: PublicUrl = Field(
+        description="What clients call it; links in answers begin with it."
+    )
     tls: TlsSettings | None = Field(None, description="TLS of the listener.")
     behind_proxy: Networks = Field(
         (), description="Networks of the proxies whose X-Forwarded-For is believed."
@@ -292,7 +294,9 @@ class S3Settings(Section):
     """The S3 door."""
 
     listen: ListenAt = Field(description="Address to listen at; port 0 takes any free one.")
-    public_url: PublicUrl = Field(description="The endpoint URL that S3 clients use.")
+    public_url: PublicUrl = Field(
+        description="The endpoint URL that S3 clients use; signed URLs begin with it."
+    )
     region: str = Field(
         "us-east-1", pattern=r"^[a-z0-9-]{1,32}$", description="Region that clients sign for."
     )
