@@ -9,6 +9,8 @@ for production. Only time is ours.
 from __future__ import annotations
 
 import asyncio
+import logging
+import queue
 import secrets
 import threading
 import uuid
@@ -16,13 +18,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from logging.handlers import QueueHandler
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import requests
+from sqlalchemy import Row, select
 
 from transom.core import catalogue
 from transom.core.administration import NewAccount
 from transom.core.handoff import Lease
 from transom.core.passwords import Argon2Cost
 from transom.core.retention import SYSTEM
+from transom.core.tools import Tools
 from transom.domain.entitlement import Actor, Entitlement, Level, PrincipalKind
 from transom.domain.identity import Organization
 from transom.domain.listing import Listing
@@ -30,6 +39,7 @@ from transom.domain.names import FileName, Place
 from transom.domain.space import Application, Direction, Emptied, OrgKind, SubSpace
 from transom.domain.submission import AccessMethod, Client, Submission
 from transom.records import migrate
+from transom.records.schema import audit
 from transom.server.assemble import Assembled, assemble
 from transom.server.listeners import Listener, bind, run, serve
 from transom.server.run import limits_of
@@ -165,6 +175,22 @@ class World:
     def database(self):  # noqa: ANN201
         return self.program.databases.exchange
 
+    @property
+    def tools(self) -> Tools:
+        """What its services are made of: a test may put a failing disk in place of the disk."""
+        return self.exchange.uploads._tools
+
+    def audited(self, *actions: str) -> list[Row[Any]]:
+        """The audit entries of these actions (or all), oldest first, from both databases."""
+        query = select(audit).order_by(audit.c.id)
+        if actions:
+            query = query.where(audit.c.action.in_(actions))
+        found = []
+        for database in self.program.databases.each():
+            with database.reading() as tx:
+                found += tx.execute(query).all()
+        return found
+
     def organization(self, org: str, kind: OrgKind = OrgKind.FIRM) -> None:
         self.exchange.administration.add_organization(SYSTEM, Organization(org, f"Org {org}", kind))
 
@@ -172,9 +198,7 @@ class World:
         self, name: str, *, emptied: Emptied = Emptied.LEASED, gate: str = "", days: int = 30
     ) -> None:
         spaces = (
-            SubSpace(
-                name, "in", Direction.INBOUND, emptied=emptied, archived=True, gate=gate
-            ),
+            SubSpace(name, "in", Direction.INBOUND, emptied=emptied, archived=True, gate=gate),
             SubSpace(name, "out", Direction.OUTBOUND, retention_days=days),
         )
         made = Application(name, name.upper(), {space.name: space for space in spaces})
@@ -224,8 +248,7 @@ class World:
         sockets = [bind("127.0.0.1", each.listen.port) for each in (settings.rest, settings.s3)]
         apps = (self.program.rest, self.program.s3)
         listeners = [
-            Listener(sock, app, None, (), limits)
-            for sock, app in zip(sockets, apps, strict=True)
+            Listener(sock, app, None, (), limits) for sock, app in zip(sockets, apps, strict=True)
         ]
         ready, stop = threading.Event(), asyncio.Event()
         loops: list[asyncio.AbstractEventLoop] = []
@@ -253,6 +276,82 @@ class Served:
 
     rest: str
     s3: str
+
+    def caller(self, account: Account) -> Caller:
+        """A program that signs in as this account, as the guide's samples do."""
+        url = f"{self.rest}/fip/rest/ews/oauth2/access_token?grant_type=client_credentials"
+        answer = requests.post(url, auth=(account.name, account.secret), timeout=20)
+        return Caller(self, answer.json()["access_token"])
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A program with a bearer token, talking to a served world."""
+
+    served: Served
+    token: str
+
+    def ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        """One request to the REST API. The path goes out as it stands: "/files/0001"."""
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        prepared = requests.Request(method, self.served.rest, headers=headers, **options).prepare()
+        prepared.url = self.served.rest + path
+        with requests.Session() as session:
+            return session.send(prepared, timeout=20, allow_redirects=False)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.ask("GET", path, **options)
+
+    def listing(self, path: str) -> Any:
+        """The JSON of a level or a file."""
+        answer = self.get(f"/files/{path}".rstrip("/"))
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def names(self, path: str) -> list[str]:
+        return [child["name"] for child in self.listing(path)["children"]]
+
+    def request_upload(self, path: str, **headers: str) -> Any:
+        """Step 1 of an upload: "0001/app1/in/file.zip"."""
+        answer = self.ask("PUT", f"/files/{path}", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def upload(self, path: str, content: bytes = b"content") -> str:
+        """Both steps; returns the tracking id."""
+        offer = self.request_upload(path)
+        headers = {"Content-Type": "application/octet-stream"}
+        answer = requests.put(offer["preSignedUrl"], content, headers=headers, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return str(offer["trackingId"])
+
+    def tracked(self, tracking_id: str) -> Any:
+        """The tracking record of one submission."""
+        answer = self.get(f"/tracking?id={tracking_id}")
+        assert answer.status_code == 200, answer.text
+        (record,) = answer.json()
+        return record
+
+
+@contextmanager
+def access_log() -> Iterator[queue.SimpleQueue[logging.LogRecord]]:
+    """The lines that requests leave in the log, as they come."""
+    lines: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    handler, logger = QueueHandler(lines), logging.getLogger("transom.access")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield lines
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+def xml(answer: requests.Response) -> ET.Element:
+    """The root of an answer in XML."""
+    assert answer.headers["Content-Type"] == "application/xml", answer.text
+    return ET.fromstring(answer.content)  # noqa: S314 - our own answer, and expat is bounded
 
 
 def place_and_name(path: str) -> tuple[Place, FileName]:

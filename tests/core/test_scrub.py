@@ -62,5 +62,5 @@ def test_a_run_stops_when_its_budget_is_used_up(world: World) -> None:
         firm.submit(f"0001/app1/in/{number}.zip", bytes([number]) * 100)
     world.clock.pass_time(timedelta(days=8))
 
-    assert world.exchange.scrub.run(150) == (2, 0)
-    assert world.exchange.scrub.run(150) == (1, 0)
+    assert world.exchange.scrub.run(100_000) == (2, 0)  # a small blob counts as 64 KiB
+    assert world.exchange.scrub.run(100_000) == (1, 0)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from transom.core.passwords import Passwords, name_key
+from transom.core.sign_in import MAX_NAME, MAX_SECRET, Attempt
 from transom.core.tools import Tools
 from transom.domain.entitlement import Actor, Entitlement, Level, PrincipalKind
 from transom.domain.errors import BadParameter, NotFound, WrongState
@@ -78,10 +79,11 @@ class Administration:
         """Add an account with a generated secret, which is returned this once and never again.
 
         Raises:
-            BadParameter: a network is not in CIDR form.
+            BadParameter: nobody could sign in with this name, or a network is not in CIDR form.
             NotFound: no such organization.
             WrongState: the name is taken.
         """
+        _check_name(new.name)
         _check_networks(new.networks)
         principal = Principal(
             id=self._tools.entropy.uuid(),
@@ -131,9 +133,12 @@ class Administration:
         """Give an account a secret of its own choosing; the old ones and every grant end.
 
         Raises:
+            BadParameter: nobody could sign in with this secret.
             NotFound
             Unavailable: too many password computations wait.
         """
+        if not Attempt(name, secret, "").is_readable():
+            raise BadParameter("secret", f"1 to {MAX_SECRET} printable characters")
         principal = self.account(name)
         stored = self._passwords.store(self._tools.entropy.uuid(), secret)
         now = self._tools.clock.now()
@@ -248,6 +253,11 @@ class Administration:
 
     def _note(self, tx: Connection, actor: Actor, action: str, what: str, **facts: object) -> None:
         audit.add(tx, self._tools.entry(actor, action, what, "", **facts))
+
+
+def _check_name(name: str) -> None:
+    if not Attempt(name, "-", "").is_readable() or ":" in name:  # Basic ends the name at a colon
+        raise BadParameter("name", f"1 to {MAX_NAME} printable characters, no colon")
 
 
 def _check_networks(networks: Iterable[str]) -> None:

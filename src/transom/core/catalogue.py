@@ -19,7 +19,16 @@ from transom.domain.space import OPEN_SET, Application, Direction, Emptied, OrgK
 GUIDE = Path(__file__).with_name("catalogue.toml")
 """The applications of the guide, ready to load."""
 
-_KEYS = frozenset({"direction", "retention_days", "emptied", "archived", "may_submit", "gate"})
+_DAYS = "a number of days from 1, or left out"
+_FORMS: Mapping[str, tuple[type, str]] = {
+    "direction": (str, "inbound or outbound, as a text"),
+    "retention_days": (int, _DAYS),
+    "emptied": (str, "leased or at_commit, as a text"),
+    "archived": (bool, "true or false"),
+    "may_submit": (list, "a list of kinds of organization"),
+    "gate": (str, "a text"),
+}
+_KEYS = frozenset(_FORMS)
 
 
 def read(path: Path) -> list[Application]:
@@ -60,6 +69,9 @@ def _sub_space(application: str, name: str, keys: object) -> SubSpace:
         raise BadParameter(
             f"{where}.{unknown[0]}", f"unknown; known are {', '.join(sorted(_KEYS))}"
         )
+    for key, (kind, form) in _FORMS.items():
+        if key in keys and type(keys[key]) is not kind:
+            raise BadParameter(f"{where}.{key}", form)
     return _checked(where, application, name, keys)
 
 
@@ -84,7 +96,11 @@ def _checked(where: str, application: str, name: str, keys: Mapping[str, Any]) -
         raise BadParameter(where, "archives are made by themselves, beside inbound sub-spaces")
     if space.archived and (direction is not Direction.INBOUND or name == OPEN_SET):
         raise BadParameter(f"{where}.archived", "only inbound sub-spaces have archives")
+    if direction is Direction.INBOUND and space.retention_days is not None:
+        raise BadParameter(
+            f"{where}.retention_days", "inbound files are moved at once; leave it out"
+        )
     days = space.retention_days
-    if days is not None and (type(days) is not int or days < 1):
-        raise BadParameter(f"{where}.retention_days", "a number of days from 1, or left out")
+    if days is not None and days < 1:
+        raise BadParameter(f"{where}.retention_days", _DAYS)
     return space

@@ -1,18 +1,18 @@
 """Grants: bearer tokens, minted against a secret and redeemed on every request.
 
-Tokens are opaque and kept as hashes; each redemption looks the holder up, so that a withdrawn
+Tokens are opaque and kept as keyed hashes; each redemption looks the holder up, so that a withdrawn
 token, a stopped account and a changed secret count at once.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from transom.core.keyring import KeyRing
 from transom.core.rights import RightsBook
 from transom.core.sign_in import Attempt, SignedIn, SignIn
 from transom.domain.entitlement import Actor
@@ -43,24 +43,34 @@ class Rate:
     burst: float = 120
 
 
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """What tokens are made with. Who can only write to the database cannot make one that counts."""
+
+    keys: KeyRing
+    clock: Clock
+    entropy: Entropy
+    rate: Rate = Rate()
+
+    def text(self) -> str:
+        """A fresh token."""
+        raw = base64.urlsafe_b64encode(self.entropy.secret(_TOKEN_BYTES))
+        return _TOKEN_PREFIX + raw.rstrip(b"=").decode()
+
+    def digests(self, text: str) -> list[str]:
+        """What a token may be kept as: under every key, the current one's first."""
+        return self.keys.macs("bearer-token", text.encode())
+
+
 class Tokens:
     """Mints and redeems bearer tokens."""
 
-    def __init__(
-        self,
-        identity: Database,
-        sign_in: SignIn,
-        rights: RightsBook,
-        clock: Clock,
-        entropy: Entropy,
-        rate: Rate,
-    ) -> None:
+    def __init__(self, identity: Database, sign_in: SignIn, rights: RightsBook, mint: Mint) -> None:
         self._identity = identity
         self._sign_in = sign_in
         self._rights = rights
-        self._clock = clock
-        self._entropy = entropy
-        self._rate = rate
+        self._mint = mint
+        self._clock = mint.clock
 
     def grant(self, attempt: Attempt) -> Token:
         """A fresh token of 12 hours for a user name and secret.
@@ -71,14 +81,14 @@ class Tokens:
             Unavailable: nothing was granted; try again.
         """
         found = self._sign_in.check(attempt)
-        text = _TOKEN_PREFIX + _encoded(self._entropy.secret(_TOKEN_BYTES))
+        text, rate = self._mint.text(), self._mint.rate
         wait = timedelta(0)
         with self._identity.transaction() as tx:
             signed_in = self._sign_in.settle(tx, attempt, found)
             if signed_in is not None:
                 now = self._clock.now()
                 key = f"token/{signed_in.principal.id}"
-                wait = grants.take(tx, key, self._rate.per_second, self._rate.burst, now)
+                wait = grants.take(tx, key, rate.per_second, rate.burst, now)
                 if not wait:
                     self._keep(tx, text, attempt, signed_in)
         if signed_in is None:
@@ -92,7 +102,7 @@ class Tokens:
         grants.add(
             tx,
             grants.Grant(
-                digest=_digest(text),
+                digest=self._mint.digests(text)[0],
                 principal_id=signed_in.principal.id,
                 principal_epoch=signed_in.principal_epoch,
                 org_epoch=signed_in.org_epoch,
@@ -122,8 +132,10 @@ class Tokens:
         """
         if not text.isascii() or len(text) > _MAX_TOKEN:
             raise GrantInvalid
+        now = self._clock.now()
         with self._identity.reading() as tx:
-            principal = grants.holder(tx, _digest(text), self._clock.now())
+            held = (grants.holder(tx, digest, now) for digest in self._mint.digests(text))
+            principal = next((each for each in held if each is not None), None)
         if principal is None or not principal.allows(source):
             raise GrantInvalid
         return self._rights.actor(principal, source, request_id)
@@ -140,11 +152,3 @@ class Tokens:
         if principal is None or not principal.allows(source):
             raise GrantInvalid
         return self._rights.actor(principal, source, request_id)
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

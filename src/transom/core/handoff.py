@@ -15,7 +15,7 @@ from typing import Self
 from sqlalchemy import Connection
 
 from transom.core.downloads import Download
-from transom.core.tools import Tools
+from transom.core.tools import Tools, is_tracking_id
 from transom.domain import archive
 from transom.domain.entitlement import Actor
 from transom.domain.errors import BadParameter, IncompleteUpload, NotFound, Unavailable, WrongState
@@ -128,7 +128,7 @@ class HandOff:
 
         Raises:
             NotFound: no such hand-off for this actor.
-            WrongState: the lease is another's by now, or ran out and was not claimed again.
+            WrongState: the submission is not leased, or was leased again since.
             Unavailable: nothing happened, or it cannot be told; repeat it.
         """
         now = self._tools.clock.now()
@@ -162,10 +162,11 @@ class HandOff:
             raise BadParameter("outcome", "accepted, partially_rejected or rejected")
         now = self._tools.clock.now()
         with self._tools.database.transaction() as tx:
-            submission = self._mine(tx, actor, tracking_id)
+            self._mine(tx, actor, tracking_id)
             row = self._held(tx, tracking_id, fence)
             if row.state is LeaseState.LEASED:
                 raise WrongState(f"Submission {tracking_id}", "leased", "acknowledged")
+            submission = _submission(tx, tracking_id)  # as it stands now that the row is ours
             if row.state is LeaseState.ANSWERED and submission.state is not outcome:
                 raise WrongState(f"Submission {tracking_id}", submission.state, State.RECEIVED)
             if row.state is LeaseState.ACKNOWLEDGED:
@@ -205,7 +206,7 @@ class HandOff:
         return Publication(self._tools, actor, place, name, _Target(space, about, opens=is_open))
 
     def _mine(self, tx: Connection, actor: Actor, tracking_id: str) -> Submission:
-        found = submissions.find(tx, tracking_id)
+        found = submissions.find(tx, tracking_id) if is_tracking_id(tracking_id) else None
         if found is None or found.place.application not in actor.rights.processes:
             raise NotFound(f"Submission {tracking_id[:64]}")
         return found

@@ -57,6 +57,10 @@ class KeyRing:
         """The key with this id, or None when it was taken off the ring."""
         return next((key for key in self._keys if key.id == key_id), None)
 
+    def macs(self, purpose: str, message: bytes) -> list[str]:
+        """The keyed hashes of a message under every key, the current one's first."""
+        return [key.mac(purpose, message) for key in self._keys]
+
     def find_access_key(self, access_key_id: str) -> ServerKey | None:
         """The key that a signed URL names, or None."""
         return next((key for key in self._keys if key.access_key_id == access_key_id), None)

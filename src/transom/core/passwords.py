@@ -23,6 +23,7 @@ from transom.records.identities import StoredSecret
 
 _PURPOSE = "generated-secret"
 _NOBODY = "nobody's secret"
+_NO_DIGEST = "-" * 64  # what no keyed hash is equal to
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +74,32 @@ class Passwords:
             matches = [self._verify(digest, secret) for digest in chosen or [self._dummy]]
         return any(matches) and bool(chosen)
 
-    def _fits_generated(self, secret: str, stored: Sequence[StoredSecret]) -> bool:
-        found = False
+    def renewed(self, secret: str, stored: Sequence[StoredSecret]) -> StoredSecret | None:
+        """What to keep instead of a generated secret that fits, or None when it is kept well.
+
+        Secrets move to the current key as they are used, so that an old key can leave the ring.
+        """
         for each in stored:
-            key = self._keys.find(each.key_id)
-            if each.kind is SecretKind.GENERATED and key is not None:
-                digest = key.mac(_PURPOSE, secret.encode())
-                found |= hmac.compare_digest(digest, each.digest)
-        if not stored:
-            hmac.compare_digest(self._keys.current.mac(_PURPOSE, secret.encode()), "0" * 64)
-        return found
+            current, key = self._keys.current, self._keys.find(each.key_id)
+            if each.kind is not SecretKind.GENERATED or key is None or key == current:
+                continue
+            if hmac.compare_digest(key.mac(_PURPOSE, secret.encode()), each.digest):
+                digest = current.mac(_PURPOSE, secret.encode())
+                return StoredSecret(each.id, each.kind, current.id, digest)
+        return None
+
+    def _fits_generated(self, secret: str, stored: Sequence[StoredSecret]) -> bool:
+        kept = [
+            (key, each.digest)
+            for each in stored
+            if each.kind is SecretKind.GENERATED and (key := self._keys.find(each.key_id))
+        ]
+        nobodys = [(self._keys.current, _NO_DIGEST)]
+        matches = [
+            hmac.compare_digest(key.mac(_PURPOSE, secret.encode()), digest)
+            for key, digest in kept or nobodys
+        ]
+        return any(matches)
 
     def _verify(self, digest: str, secret: str) -> bool:
         try:

@@ -2,8 +2,11 @@
 
 Deletion trusts no jump of the machine's clock: while the process lives, the instant that retention
 goes by never runs faster than the monotonic clock. A sandbox that moves the exchange's own time is
-not a jump. Every ending is audited in the transaction that makes it; batches are bounded, and a
-sweep that dies is taken up by the next.
+not a jump. A start with the clock far ahead of the last thing recorded is trusted no more than an
+absence of three days.
+
+Every ending is audited in the transaction that makes it; batches are bounded, and a sweep that dies
+is taken up by the next.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ BATCH = 500
 ORPHAN_GRACE = timedelta(hours=24)
 REQUEST_LIFE = timedelta(hours=24)
 KEY_LIFE = timedelta(hours=24)
+LONGEST_ABSENCE = timedelta(days=3)
 
 SYSTEM = Actor("system", "system", PrincipalKind.SYSTEM, "", Rights())
 """The exchange itself, as the doer of what nobody asked for."""
@@ -47,10 +51,18 @@ class Swept:
 class SteadyClock:
     """The exchange's time, held back when the machine's clock has jumped forward."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, last_known: datetime | None = None) -> None:
         self._clock = clock
         self._wall = clock.wall()
+        if last_known is not None:
+            moved = clock.now() - self._wall
+            self._wall = min(self._wall, last_known - moved + LONGEST_ABSENCE)
         self._monotonic = clock.monotonic()
+
+    @property
+    def behind(self) -> timedelta:
+        """How far it is held back now."""
+        return self._clock.now() - self.now()
 
     def now(self) -> datetime:
         """An instant that is never ahead of the time that truly passed since the start."""
@@ -67,6 +79,21 @@ class Retention:
         self._tools = tools
         self._identity = identity
         self._steady = SteadyClock(tools.clock)
+
+    def recall(self) -> timedelta:
+        """Learn from the records when the exchange last ran; call it before recording anything.
+
+        Returns:
+            How far retention is held back because the clock is further ahead than an absence would
+            explain. The next start, if the clock is right, makes good for it.
+
+        Raises:
+            Unavailable
+        """
+        with self._tools.database.reading() as tx:
+            last = audit.latest(tx)
+        self._steady = SteadyClock(self._tools.clock, last)
+        return self._steady.behind
 
     def sweep(self) -> Swept:
         """Do everything that is due now, in bounded batches. May be repeated and run twice at once.
@@ -176,10 +203,15 @@ class Retention:
             forgotten += len(gone)
             if len(gone) < BATCH:
                 break
+        while self._forget_ended(oldest) == BATCH:
+            pass
         with self._tools.database.transaction() as tx:
-            listings.forget_ended(tx, oldest, BATCH)
             submissions.sweep_idempotency(tx, now - KEY_LIFE)
         return forgotten
+
+    def _forget_ended(self, oldest: datetime) -> int:
+        with self._tools.database.transaction() as tx:
+            return listings.forget_ended(tx, oldest, BATCH)
 
     def _forget_grants(self, now: datetime) -> int:
         with self._identity.transaction() as tx:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from transom.core.keyring import KeyRing, ServerKey
+from transom.domain.errors import ExchangeError
 from transom.records import audit
 from transom.records.audit import Entry, Seal
 from transom.records.database import Database
@@ -16,19 +21,38 @@ the first pass of each process looks at everything."""
 
 _PURPOSE = "audit-seal"
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What verifying found: links checked, entries not sealed yet, and every fault in words."""
+    """What verifying found: links checked, entries not sealed yet, every fault, and the head.
+
+    `head` is the newest seal; noted elsewhere with `checked`, its number, verify() takes it.
+    """
 
     checked: int
     unsealed: int
     faults: tuple[str, ...]
+    head: str = ""
 
     @property
     def is_sound(self) -> bool:
         """Whether nothing was changed, removed or put between."""
         return not self.faults
+
+
+class ChainCut(ExchangeError):
+    """Links of the audit chain that were there are gone, or others stand in their place."""
+
+    code = "audit_chain_cut"
+
+    def __init__(self, link: int) -> None:
+        super().__init__(
+            f"The audit chain was cut at or before link {link}. Nothing is sealed any more. "
+            "Keep the database as it is, and find out who wrote to it."
+        )
+        self.link = link
 
 
 class Sealer:
@@ -38,29 +62,46 @@ class Sealer:
         self._database = database
         self._keys = keys
         self._searched_all = False
+        self._head: Seal | None = None
 
     def seal(self) -> int:
         """Chain every committed entry that has no seal yet; returns how many.
 
-        Two sealers at once are harmless: one waits for the other or gives up its batch.
+        Two sealers at once are harmless: one waits for the other. The head of the chain goes to the
+        log each time it has grown: kept elsewhere, it proves later that nothing was cut off.
 
         Raises:
+            ChainCut: links that this sealer has seen are gone or others; it seals no more.
             Unavailable: nothing was sealed in this batch; the next call goes on.
         """
         sealed = 0
         while True:
             with self._database.transaction() as tx:
                 last = audit.last_seal(tx)
+                self._require_head(tx)
                 after = 0
                 if last is not None and self._searched_all:
                     after = max(0, last.audit_id - LATE_COMMITS)
                 entries = audit.unsealed(tx, after, BATCH)
-                if entries:
-                    audit.add_seals(tx, self._chain(last, entries))
+                links = self._chain(last, entries)
+                audit.add_seals(tx, links)
+            self._head = links[-1] if links else last
             sealed += len(entries)
             if len(entries) < BATCH:
                 self._searched_all = True
+                self._tell(sealed)
                 return sealed
+
+    def _require_head(self, tx: Connection) -> None:
+        """Sealing anew over links that were cut off would make a forged record look sound."""
+        head = self._head
+        if head is not None and audit.seal_at(tx, head.sequence) != head:
+            raise ChainCut(head.sequence)
+
+    def _tell(self, sealed: int) -> None:
+        if sealed and self._head is not None:
+            facts = {"link": self._head.sequence, "seal": self._head.seal}
+            _log.info("audit sealed", extra=facts)
 
     def _chain(self, last: Seal | None, entries: list[Entry]) -> list[Seal]:
         key = self._keys.current
@@ -72,8 +113,12 @@ class Sealer:
             seals.append(Seal(sequence, entry.id, key.id, before))
         return seals
 
-    def verify(self) -> Verdict:
+    def verify(self, expected: Sequence[tuple[int, str]] = ()) -> Verdict:
         """Walk the whole chain.
+
+        Args:
+            expected: links noted earlier and elsewhere, as numbers and seals. The chain by itself
+                cannot show that its newest links were cut off and made anew by the server.
 
         Raises:
             Unavailable
@@ -86,7 +131,11 @@ class Sealer:
                     faults += self._faults(link, entry, sequence, before)
                     sequence, before = link.sequence, link.seal
             unsealed = audit.count_unsealed(tx)
-        return Verdict(sequence, unsealed, tuple(faults))
+            for number, seal in expected:
+                found = audit.seal_at(tx, number)
+                if found is None or found.seal != seal:
+                    faults.append(f"link {number} is not the one noted elsewhere")
+        return Verdict(sequence, unsealed, tuple(faults), before)
 
     def _faults(self, link: Seal, entry: Entry | None, sequence: int, before: str) -> list[str]:
         if link.sequence != sequence + 1:

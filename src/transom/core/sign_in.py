@@ -87,11 +87,18 @@ class SignIn:
             self._refuse(tx, attempt, found, now)
             return None
         standing = self._standing(tx, attempt, found, now)
+        if not standing.fresh:
+            # Guesses in flight beside this one count first: the right one must not overtake them.
+            identities.count_alone(tx, name_key(attempt.name))
+            standing = self._standing(tx, attempt, found, now)
         if standing.is_closed(now):
             return None
         if standing.failures or not standing.fresh:
             key, source = name_key(attempt.name), source_key(attempt.source)
             identities.add_success(tx, key, source, now)
+        renewed = self._passwords.renewed(attempt.secret, found.secrets)
+        if renewed is not None:
+            identities.renew_secret(tx, renewed)
         return SignedIn(found.principal, found.principal_epoch, found.org_epoch)
 
     def _standing(

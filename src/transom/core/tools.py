@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -48,3 +49,11 @@ class Tools:
             request_id=actor.request_id,
             detail=audit.detail(facts),
         )
+
+
+def is_tracking_id(text: str) -> bool:
+    """Whether a text has the form of a tracking id; what has not is nobody's."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from transom.core.tools import Tools
+from transom.core.tools import Tools, is_tracking_id
 from transom.domain import archive
 from transom.domain.entitlement import Actor
 from transom.domain.errors import NotFound
@@ -54,7 +53,7 @@ class Tracking:
         """
         now = self._tools.clock.now()
         with self._tools.database.reading() as tx:
-            found = submissions.find(tx, tracking_id) if _is_uuid(tracking_id) else None
+            found = submissions.find(tx, tracking_id) if is_tracking_id(tracking_id) else None
             if found is None or not self._shows(actor, found, now):
                 hint = _HINT.format(days=self._tools.keeping.tracking_days)
                 raise NotFound(f"Submission {tracking_id[:64]}", hint)
@@ -110,10 +109,3 @@ class Tracking:
     def _oldest(self, now: datetime) -> datetime:
         keeping = self._tools.keeping
         return archive.starts_before(now, keeping.tracking_days, keeping.zone)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False

@@ -23,6 +23,7 @@ from transom.domain.errors import (
     IncompleteUpload,
     NotFound,
     Refused,
+    StorageFull,
     TooLarge,
     Unavailable,
     WrongState,
@@ -233,6 +234,9 @@ class Upload:
         except _Superseded:
             self._tools.blobs.delete(sealed.key)  # rolled back for certain: nobody names it
             raise self._refusal() from None
+        except StorageFull:
+            self._tools.blobs.delete(sealed.key)  # rolled back for certain, and room is needed
+            raise
         except Unavailable:
             # The answer to COMMIT may be what was lost. Our fresh key tells whether it happened.
             found = self._find()

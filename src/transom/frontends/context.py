@@ -10,7 +10,18 @@ from urllib.parse import unquote_plus
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 tracking_id: ContextVar[str] = ContextVar("tracking_id", default="")
 
-_SECRET_NAMES: Final = frozenset({"token", "access_token", "password", "secret"})
+_SECRET_NAMES: Final = frozenset(
+    {
+        "token",
+        "access_token",
+        "refresh_token",
+        "password",
+        "secret",
+        "client_secret",
+        "assertion",
+        "client_assertion",
+    }
+)
 _SECRET_PREFIXES: Final = ("x-amz-", "x-transom-")
 # The look-behind anchors a name where a parameter can begin: without it a long text with no "="
 # in it would be scanned once from every character.
@@ -21,7 +32,8 @@ def redact_query(raw: str) -> str:
     """The same text with the values of secret query parameters replaced by ***.
 
     Takes a bare query string, a URL, or a sentence that holds one. Secret are X-Amz-*, X-Transom-*,
-    token, access_token, password and secret, in any case and however percent-encoded.
+    and what OAuth or a form would carry (token, password, client_secret, ...), in any case and
+    however percent-encoded.
     """
     return _PARAMETER.sub(_without_secret, raw)
 

@@ -46,7 +46,8 @@ class Door:
     """How one listener's requests are known: its name in logs and metrics, and its hosts.
 
     `hosts` are the only values of Host (without port) that are served, in lower case; an empty set
-    serves all. `request_id_header` carries the id in answers. `wrong_host` and `defect` make the
+    serves all; what stands in `any_host` is served under every name, for probes by address.
+    `request_id_header` carries the id in answers. `wrong_host` and `defect` make the
     answers for those two cases, from the request id.
     """
 
@@ -55,6 +56,7 @@ class Door:
     request_id_header: bytes
     wrong_host: Callable[[str], Response]
     defect: Callable[[str], Response]
+    any_host: frozenset[str] = frozenset()
 
 
 class Shell:
@@ -80,16 +82,18 @@ class Shell:
             context.tracking_id.reset(told[1])
 
     async def _serve(self, scope: Scope, request: _Request) -> None:
-        if self._door.hosts and _host(scope) not in self._door.hosts:
-            await self._door.wrong_host(request.id)(scope, request.receive, request.send)
+        door = self._door
+        known = not door.hosts or scope["path"] in door.any_host or _host(scope) in door.hosts
+        if not known:
+            await door.wrong_host(request.id)(scope, request.receive, request.send)
             return
         try:
             await self._app(scope, request.receive, request.send)
         except Exception:
-            _log.exception("defect", extra={"door": self._door.name})
+            _log.exception("defect", extra={"door": door.name})
             if request.status:
                 raise  # the answer has begun: only cutting the connection is honest now
-            await self._door.defect(request.id)(scope, request.receive, request.send)
+            await door.defect(request.id)(scope, request.receive, request.send)
 
 
 class _Request:

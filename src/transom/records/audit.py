@@ -92,6 +92,18 @@ def last_seal(tx: Connection) -> Seal | None:
     return None if row is None else _seal(row)
 
 
+def seal_at(tx: Connection, sequence: int) -> Seal | None:
+    """The link with this number, or None."""
+    query = select(audit_seals).where(audit_seals.c.sequence == sequence)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _seal(row)
+
+
+def latest(tx: Connection) -> datetime | None:
+    """When the newest entry was written, by the clock of then; None before the first."""
+    return tx.execute(select(audit.c.at).order_by(audit.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
 def unsealed(tx: Connection, after: int, limit: int) -> list[Entry]:
     """Committed entries with ids above `after` that have no seal yet, in the order of their ids."""
     query = (
@@ -105,7 +117,9 @@ def unsealed(tx: Connection, after: int, limit: int) -> list[Entry]:
 
 
 def add_seals(tx: Connection, seals: list[Seal]) -> None:
-    """Append links to the chain."""
+    """Append links to the chain; none changes nothing."""
+    if not seals:
+        return
     tx.execute(
         insert(audit_seals),
         [
@@ -134,8 +148,12 @@ def sealed_after(tx: Connection, sequence: int, limit: int) -> list[tuple[Seal, 
 
 def count_unsealed(tx: Connection) -> int:
     """How many entries wait for their seal."""
-    sealed = select(func.count()).select_from(audit_seals).scalar_subquery()
-    query = select(select(func.count()).select_from(audit).scalar_subquery() - sealed)
+    query = (
+        select(func.count())
+        .select_from(audit)
+        .outerjoin(audit_seals, audit_seals.c.audit_id == audit.c.id)
+        .where(audit_seals.c.audit_id.is_(None))
+    )
     return int(tx.execute(query).scalar_one())
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from transom.domain.identity import Principal
-from transom.records.database import rows, upsert
+from transom.records.database import insert_new, rows
 from transom.records.identities import read_principal
 from transom.records.schema import grants, organizations, principals, rates
 
@@ -33,7 +33,8 @@ _PRINCIPAL = (
     .join(organizations, organizations.c.id == principals.c.home_org)
     .where(principals.c.id == bindparam("principal_id"))
 )
-_RATE = select(rates.c.level, rates.c.at).where(rates.c.key == bindparam("key"))
+_RATE = select(rates.c.level, rates.c.at).where(rates.c.key == bindparam("key")).with_for_update()
+_TAKE = update(rates).where(rates.c.key == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +92,19 @@ def sweep(tx: Connection, now: datetime) -> int:
 
 
 def take(tx: Connection, key: str, per_second: float, burst: float, now: datetime) -> timedelta:
-    """Take one from a bucket that fills at a rate up to a burst.
+    """Take one from a bucket that fills at a rate up to a burst; takers of one bucket queue.
 
     Returns zero when there was one to take, else how long until there will be.
     """
     row = tx.execute(_RATE, {"key": key}).one_or_none()
-    level = burst
-    if row is not None:
-        passed = max(0.0, (now - row.at).total_seconds())  # a clock stepped back fills nothing
-        level = min(burst, row.level + passed * per_second)
+    if row is None:
+        insert_new(tx, rates, {"key": key, "level": burst, "at": now})  # a row that can be locked
+        row = tx.execute(_RATE, {"key": key}).one()
+    passed = max(0.0, (now - row.at).total_seconds())  # a clock stepped back fills nothing
+    level = min(burst, row.level + passed * per_second)
     if level < 1:
         return timedelta(seconds=(1 - level) / per_second)
-    upsert(tx, rates, {"key": key, "level": level - 1, "at": now})
+    tx.execute(_TAKE, {"of": key, "level": level - 1, "at": now})
     return timedelta(0)
 
 

@@ -151,6 +151,12 @@ def add_secret(tx: Connection, principal_id: str, secret: StoredSecret, now: dat
     )
 
 
+def renew_secret(tx: Connection, secret: StoredSecret) -> bool:
+    """Keep the same secret under another key; False when it has ended."""
+    change = update(secrets).where(secrets.c.id == secret.id, secrets.c.ended_at.is_(None))
+    return rows(tx, change.values(key_id=secret.key_id, digest=secret.digest)) == 1
+
+
 def end_secrets(tx: Connection, principal_id: str, now: datetime) -> int:
     """End every secret of a principal; returns how many there were."""
     live = secrets.c.ended_at.is_(None)

@@ -186,9 +186,9 @@ def least_recently_verified(tx: Connection, before: datetime, limit: int) -> lis
     ]
 
 
-def mark_verified(tx: Connection, key: str, now: datetime) -> None:
-    """Note that a blob was read whole and has its digest."""
-    rows(tx, update(blobs).where(blobs.c.key == key).values(verified_at=now))
+def mark_verified(tx: Connection, keys: list[str], now: datetime) -> None:
+    """Note that these blobs were read whole and have their digests."""
+    rows(tx, update(blobs).where(blobs.c.key.in_(keys)).values(verified_at=now))
 
 
 def mark_damaged(tx: Connection, key: str, now: datetime) -> None:

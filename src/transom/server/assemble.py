@@ -22,7 +22,7 @@ from transom.core.browse import Browse
 from transom.core.doorbell import Doorbell
 from transom.core.downloads import Downloads
 from transom.core.exchange import Exchange
-from transom.core.grants import Rate, Tokens
+from transom.core.grants import Mint, Rate, Tokens
 from transom.core.handoff import HandOff
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.passwords import Argon2Cost, Passwords
@@ -45,6 +45,7 @@ from transom.frontends.token.routes import PATH as TOKEN_PATH
 from transom.frontends.token.routes import TokenDoor
 from transom.frontends.workers import Workers
 from transom.ports import BlobStore, Clock, Entropy
+from transom.records import spaces
 from transom.records.database import Database
 from transom.server.sections import read_keys
 from transom.server.settings import Settings
@@ -97,8 +98,21 @@ def connect(settings: Settings) -> Databases:
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """The keys that sign URLs and seal the audit trail."""
+    """The keys that sign URLs and seal the exchange's audit trail."""
     return _ring(settings.keys.file)
+
+
+def identity_key_ring(settings: Settings) -> KeyRing:
+    """The keys that hash secrets and tokens and seal the identities' audit trail."""
+    return _ring(settings.keys.identity_file or settings.keys.file)
+
+
+def sealers(settings: Settings, databases: Databases) -> tuple[Sealer, ...]:
+    """One sealer per database, each with the keys of all exchanges that share it."""
+    exchange = Sealer(databases.exchange, key_ring(settings))
+    if databases.identity is databases.exchange:
+        return (exchange,)
+    return (exchange, Sealer(databases.identity, identity_key_ring(settings)))
 
 
 def build_exchange(
@@ -128,19 +142,21 @@ def build_exchange(
 
 
 def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argon2Cost) -> Exchange:
-    identity, keys = databases.identity, key_ring(settings)
-    passwords = Passwords(_ring(settings.keys.identity_file or settings.keys.file), cost)
+    identity, identity_keys = databases.identity, identity_key_ring(settings)
+    passwords = Passwords(identity_keys, cost)
     rights = RightsBook(identity, databases.exchange, tools.clock, settings.exchange.archive_days)
     sign_in = SignIn(identity, passwords, tools.clock)
     limits = settings.limits
     rate = Rate(limits.token_grants_per_second, limits.token_grants_burst)
-    tokens = Tokens(identity, sign_in, rights, tools.clock, tools.entropy, rate)
+    tokens = Tokens(
+        identity, sign_in, rights, Mint(identity_keys, tools.clock, tools.entropy, rate)
+    )
     endpoint = Endpoint(settings.s3.public_url, settings.s3.region, settings.s3.bucket)
     uploads = Uploads(tools)
     return Exchange(
         sign_in=sign_in,
         tokens=tokens,
-        signed_urls=SignedUrls(keys, endpoint, tokens, tools.clock),
+        signed_urls=SignedUrls(key_ring(settings), endpoint, tokens, tools.clock),
         browse=Browse(tools),
         uploads=uploads,
         bodies=Bodies(uploads, unwrap_forms=settings.exchange.unwrap_form_uploads),
@@ -149,7 +165,7 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
         handoff=HandOff(tools, identity),
         retention=Retention(tools, identity),
         scrub=Scrub(tools),
-        sealers=tuple(Sealer(database, keys) for database in databases.each()),
+        sealers=sealers(settings, databases),
         administration=Administration(tools, identity, passwords),
         check=_Check(databases, tools.blobs),
     )
@@ -206,10 +222,10 @@ class _Check:
     blobs: BlobStore
 
     def __call__(self) -> None:
-        """Raises Unavailable when one of them does not."""
+        """Write a row and a small file; raises Unavailable or StorageFull when that fails."""
         for database in self.databases.each():
-            with database.reading() as tx:
-                tx.exec_driver_sql("SELECT 1")
+            with database.transaction() as tx:
+                spaces.bump(tx, "ready")
         self.blobs.check()
 
 
@@ -235,6 +251,7 @@ def _rest_door(name: str, hosts: frozenset[str], answerer: Answerer) -> Door:
         b"x-request-id",
         lambda request_id: answerer.answer(WrongHost(), Media.JSON, request_id),
         answerer.defect,
+        any_host=frozenset({"/health", "/ready"}),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -22,13 +23,12 @@ from sqlalchemy.exc import DBAPIError
 from transom import __version__
 from transom.core import catalogue as catalogues
 from transom.core.retention import SYSTEM
-from transom.core.sealing import Sealer
 from transom.domain.errors import ExchangeError
 from transom.records import migrate as migrations
 from transom.records.database import Database
 from transom.server import logs, sandbox, settings
 from transom.server.admin import admin
-from transom.server.assemble import assemble, key_ring
+from transom.server.assemble import assemble, sealers
 from transom.server.opening import Config, group, open_databases, open_exchange, shown
 from transom.server.run import CannotListen, SchemaOutdated, require_schema
 from transom.server.run import run as serve
@@ -38,6 +38,7 @@ from transom.server.system import SystemClock, SystemEntropy
 FAULT, BAD_SETTINGS, INTERRUPTED = 1, 78, 130
 _HIGHEST_PORT: Final = 65535
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
+_HEAD: Final = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 _KEY_BYTES: Final = 32
 _SOON: Final = timedelta(days=30)
 _KNOWN: Final = (
@@ -71,6 +72,7 @@ keys = group(app, "keys", "The server's own keys.")
 
 def main() -> None:
     """Run the command line; a known failure is one line on standard error and an exit code."""
+    os.umask(0o077)  # databases, logs of databases, keys: nobody else's business
     try:
         app()
     except KeyboardInterrupt:
@@ -340,25 +342,45 @@ def catalogue_show(
 
 
 @audit.command("verify")
-def audit_verify(config: Config) -> None:
+def audit_verify(
+    config: Config,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LINK:SEAL", help="A head noted earlier and elsewhere; may be repeated."
+        ),
+    ] = None,
+) -> None:
     """Verify the chain of seals.
 
-    Exit code 1 when an entry was changed, removed or put between.
+    Exit code 1 when an entry was changed, removed or put between. Note the head that it prints, or
+    the log's "audit sealed" lines, outside of this machine: only a head noted elsewhere shows that
+    the end of the chain was not cut off and made anew.
     """
     chosen = settings.load(config)
-    ring = key_ring(chosen)
+    expected = [_head(each) for each in expect or ()]
     sound = True
     with open_databases(chosen) as databases:
         require_schema(databases)
-        for database in databases.each():
-            verdict = Sealer(database, ring).verify()
+        each_with_sealer = zip(databases.each(), sealers(chosen, databases), strict=True)
+        for database, sealer in each_with_sealer:
+            verdict = sealer.verify(expected if database is databases.exchange else ())
             sound &= verdict.is_sound
             counts = f"{verdict.checked} entries sealed, {verdict.unsealed} to be sealed"
             word = "sound" if verdict.is_sound else "NOT SOUND"
             typer.echo(f"{shown(database.engine.url)}: {word}, {counts}")
+            if verdict.head:
+                typer.echo(f"  head {verdict.checked}:{verdict.head}")
             for fault in verdict.faults:
                 typer.echo(f"  {fault}")
     raise typer.Exit(0 if sound else FAULT)
+
+
+def _head(text: str) -> tuple[int, str]:
+    found = _HEAD.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter("LINK:SEAL, as `audit verify` prints it", param_hint="--expect")
+    return int(found[1]), found[2]
 
 
 @keys.command("new")

@@ -255,7 +255,9 @@ def _closing_unless_read(receive: Receive, send: Send) -> tuple[Receive, Send]:
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start" and not asked:
-            message = {**message, "headers": [*message.get("headers", ()), _CLOSE]}
+            headers = list(message.get("headers", ()))
+            if _CLOSE not in headers:
+                message = {**message, "headers": [*headers, _CLOSE]}
         await send(message)
 
     return asking, sending

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Protocol
 
 from prometheus_client import Gauge, make_asgi_app
@@ -34,6 +35,9 @@ LAST_SECONDS = 2.0
 """For everything after the drain; then the process ends, so that no stop takes 10 s."""
 
 BUILD = Gauge("transom_build_info", "Which program this is; always 1.", ["version"])
+
+_DAY_SECONDS = 86_400
+_WORTH_TELLING = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
 
@@ -130,6 +134,7 @@ def serve_until_stopped(
 
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     try:
+        _recall(program)
         _listen(listeners)
         run_loop(serve(listeners, on_ready=ready, drain_seconds=DRAIN_SECONDS))
     except ExceptionGroup as group:
@@ -138,6 +143,14 @@ def serve_until_stopped(
         with _no_longer_than(LAST_SECONDS):
             _stop(beside)
             program.close()
+
+
+def _recall(program: Assembled) -> None:
+    held_back = program.exchange.retention.recall()
+    if held_back > _WORTH_TELLING:
+        # Either nothing ran here for days, or the clock is wrong: deleting late is the safe error.
+        facts = {"days": round(held_back.total_seconds() / _DAY_SECONDS, 1)}
+        _log.warning("retention is held back until the next start; check the clock", extra=facts)
 
 
 def _listen(listeners: Sequence[Listener]) -> None:

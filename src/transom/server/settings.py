@@ -39,7 +39,7 @@ from transom.server.sections import (
 )
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
@@ -191,7 +191,9 @@ def _contradictions(**valid: Any) -> Iterator[Problem]:
     """What no section can see alone; a section with problems of its own is left out."""
     doors = {name: valid[name] for name in ("rest", "token", "s3", "metrics") if name in valid}
     for name, door in doors.items():
-        yield from _door_problems(name, door)
+        # The token service trusts the proxies of the REST API.
+        proxies = getattr(valid.get("rest") if name == "token" else door, "behind_proxy", ())
+        yield from _door_problems(name, door, proxies)
     listens = {name: str(door.listen) for name, door in doors.items() if door.listen}
     for name, listen in listens.items():
         first = next(other for other in listens if listens[other] == listen)
@@ -202,10 +204,10 @@ def _contradictions(**valid: Any) -> Iterator[Problem]:
         yield Problem("exchange.tracking_days", "must not be less than archive_days")
 
 
-def _door_problems(name: str, door: Any) -> Iterator[Problem]:
+def _door_problems(name: str, door: Any, proxies: Sequence[object]) -> Iterator[Problem]:
     encrypted = getattr(door, "tls", None)
     public_url = getattr(door, "public_url", None) or ""
-    safe = encrypted or getattr(door, "behind_proxy", ()) or door.listen is None
+    safe = encrypted or proxies or door.listen is None
     if not safe and not door.listen.is_loopback:
         ways = [way for way in ("tls", "behind_proxy") if way in type(door).model_fields]
         wanted = f"needs {name}.{f' or {name}.'.join(ways)}" if ways else "must be loopback"

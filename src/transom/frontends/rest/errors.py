@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from starlette.responses import Response
 
 from transom.domain import errors
-from transom.domain.errors import ExchangeError, GrantInvalid, NotEntitled, TooMany
-from transom.frontends.rest.wire import Media, encode
+from transom.domain.errors import ExchangeError, NotEntitled, SignInError, TooMany
+from transom.frontends.rest.wire import Json, Media, encode
 
 
 class NoResource(ExchangeError):
@@ -85,34 +85,33 @@ class Answerer:
 
     def answer(self, error: ExchangeError, media: Media, request_id: str) -> Response:
         """Status, headers and body for an error, in the media type that was asked for."""
-        body: dict[str, object] = {
-            "error": error.code,
-            "error_message": error.message,
-            "requestId": request_id,
-        }
-        if support := self.support.fields():
-            body["support"] = support
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+        body = self._body(error.code, error.message, request_id)
         content, media_type = encode(body, media, "error")
         return Response(content, status, _headers(error), media_type)
 
     def defect(self, request_id: str) -> Response:
-        """The answer to a fault of ours: its id and nothing more."""
-        body = {
-            "error": "internal",
-            "error_message": "Something broke on our side. Nothing was half done. "
-            f"Tell support this id: {request_id}.",
-            "requestId": request_id,
-        }
-        content, media_type = encode(body, Media.JSON, "error")
+        """The answer to a fault of ours: its id, whom to tell, and nothing more."""
+        message = (
+            "Something broke on our side. Nothing was half done. "
+            f"Tell support this id: {request_id}."
+        )
+        content, media_type = encode(
+            self._body(ExchangeError.code, message, request_id), Media.JSON, "error"
+        )
         return Response(content, 500, media_type=media_type)
+
+    def _body(self, code: str, message: str, request_id: str) -> Json:
+        body: Json = {"error": code, "error_message": message, "requestId": request_id}
+        support = self.support.fields()
+        return body | {"support": support} if support else body
 
 
 def _headers(error: ExchangeError) -> dict[str, str]:
     match error:
         case NotEntitled():
             return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-        case GrantInvalid():
+        case SignInError():
             return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         case WrongMethod():
             return {"Allow": ", ".join(error.allowed)}

@@ -1,4 +1,4 @@
-"""The resources of the REST API: paths become places and names, the core is asked, answers are shaped.
+"""The resources of the REST API: paths become places and names, the core is asked.
 
 Paths are split before they are decoded, and decoded once: an encoded slash never makes a level.
 """
@@ -6,12 +6,12 @@ Paths are split before they are decoded, and decoded once: an encoded slash neve
 from __future__ import annotations
 
 import base64
-import binascii
-import json
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from urllib.parse import parse_qs, unquote, urlencode
 
 from starlette.responses import Response, StreamingResponse
@@ -102,7 +102,7 @@ class RestDoor:
     async def _files(self, scope: Scope, media: Media, path: list[str]) -> Response:
         if scope["method"] == "PUT":
             return await self._put(scope, media, path)
-        _require_method(scope, "GET", "PUT")
+        _require_method(scope, "GET", *(["PUT"] if len(path) == _FILE_LEVEL else []))
         actor = await self._actor(scope)
         match path:
             case []:
@@ -179,8 +179,10 @@ class RestDoor:
         query = _narrowed(asked)
         if "limit" in asked or "cursor" in asked:
             return await self._tracking_page(actor, query, asked, media)
-        pages = streams.pages(self.workers, self.exchange.tracking.all(actor, query))
-        body = streams.array(pages, self._record, media, "submissions", "submission")
+        pages = self.exchange.tracking.all(actor, query)
+        first = await self.workers.run(next, pages)  # what fails here still has its own status
+        every = streams.pages(self.workers, chain([first], pages))
+        body = streams.array(every, self._record, media, "submissions", "submission")
         return StreamingResponse(body, media_type=media.value)
 
     async def _tracking_page(
@@ -244,7 +246,8 @@ def _place(org: str, application: str, space: str) -> Place:
 
 def _query(raw: bytes) -> dict[str, str]:
     try:
-        found = parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=20)
+        text = raw.decode("ascii")
+        found = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=20)
     except ValueError as wrong:
         raise BadParameter("query", "it cannot be read") from wrong
     for name, values in found.items():
@@ -257,39 +260,55 @@ def _query(raw: bytes) -> dict[str, str]:
 
 
 def _narrowed(asked: dict[str, str]) -> Query:
-    since = None
-    if "since" in asked:
-        try:
-            since = datetime.fromisoformat(asked["since"])
-        except ValueError:
-            since = None
-        if since is None or since.tzinfo is None:
-            raise BadParameter("since", "an instant with offset, like 2026-11-20T15:32:07-05:00")
     try:
         state = State(asked["state"]) if "state" in asked else None
     except ValueError:
         raise BadParameter("state", f"one of {', '.join(State)}") from None
-    return Query(asked.get("fileName", ""), asked.get("application", ""), since, state)
+    return Query(
+        parse_file_name(asked["fileName"]) if "fileName" in asked else "",
+        parse_application(asked["application"]) if "application" in asked else "",
+        _since(asked["since"]) if "since" in asked else None,
+        state,
+    )
+
+
+def _since(text: str) -> datetime:
+    try:
+        return _instant(text.replace(" ", "+"))  # what a "+" becomes that nobody encoded
+    except ValueError:
+        example = "2026-11-20T15:32:07-05:00"
+        raise BadParameter("since", f"an instant with offset, like {example}") from None
+
+
+def _instant(text: str) -> datetime:
+    """An instant with its offset, as UTC. Raises ValueError for anything else."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(text)
+    try:
+        return found.astimezone(UTC)
+    except OverflowError as wrong:  # before the year 1, or after 9999
+        raise ValueError(text) from wrong
 
 
 def _number(name: str, text: str, highest: int) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= highest):
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(highest))):
         raise BadParameter(name, f"a number from 1 to {highest}")
-    return int(text)
+    number = int(text)
+    if not 1 <= number <= highest:
+        raise BadParameter(name, f"a number from 1 to {highest}")
+    return number
 
 
 def _cursor(last: Position) -> str:
-    raw = json.dumps([last.at.isoformat(), last.tracking_id]).encode()
+    raw = f"{last.at.isoformat()}/{last.tracking_id}".encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _position(cursor: str) -> Position:
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        at, tracking_id = json.loads(raw)
-        position = Position(datetime.fromisoformat(at), str(tracking_id))
-    except (binascii.Error, ValueError, TypeError):
+        at, _, tracking_id = raw.decode("ascii").partition("/")
+        return Position(_instant(at), str(uuid.UUID(tracking_id)))
+    except ValueError:  # binascii.Error and UnicodeDecodeError are ValueErrors
         raise BadParameter("cursor", "take it from the Link header of the page before") from None
-    if position.at.tzinfo is None:
-        raise BadParameter("cursor", "take it from the Link header of the page before")
-    return position

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
-from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo
 
 from transom.core.browse import Folder
@@ -20,6 +19,7 @@ from transom.core.signed_urls import SignedUrl
 from transom.domain.listing import Listing
 from transom.domain.names import Place
 from transom.domain.submission import OUTCOMES, State, Submission
+from transom.frontends import markup
 
 Json = dict[str, Any]
 
@@ -73,7 +73,7 @@ def _elements(name: str, value: object) -> Iterator[str]:
         for item in value:
             yield from _elements(name, item)
     elif value is not None:
-        text = str(value).lower() if isinstance(value, bool) else escape(str(value))
+        text = str(value).lower() if isinstance(value, bool) else markup.text(str(value))
         yield f"<{name}>{text}</{name}>"
 
 

@@ -88,6 +88,6 @@ def _names(header: str, tag: str) -> bool:
 def _date(header: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(header) if header else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found.replace(tzinfo=UTC) if found and found.tzinfo is None else found

@@ -1,4 +1,4 @@
-"""The one table from error type to S3's codes (spec: FAQ 27 for the form, S3's reference for codes)."""
+"""The one table from error type to S3's codes; the form of the document is FAQ 27's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from transom.domain import errors, signature
 from transom.domain.errors import AlreadySubmitted, ExchangeError, TooMany
-from transom.domain.signature import MalformedSignature, SignatureExpired
+from transom.domain.signature import SignatureExpired, SignatureRefused
 from transom.frontends.s3 import wire
 
 
@@ -118,11 +118,9 @@ def _said(error: ExchangeError, server_time: str) -> tuple[str, dict[str, str]]:
             }
         case AlreadySubmitted():
             return error.message, {"TrackingId": error.tracking_id}
-        case MalformedSignature():
+        case SignatureRefused():  # speaks of the request only, never of an account
             return error.message, {}
-        case errors.SignInError() if type(error) is not signature.SignatureMismatch:
-            return "Access Denied", {}
-        case errors.NotEntitled():
+        case errors.SignInError() | errors.NotEntitled():
             return "Access Denied", {}
         case _:
             return error.message, {}

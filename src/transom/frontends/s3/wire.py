@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from xml.sax.saxutils import escape
+
+from transom.frontends import markup
 
 
 def error(
@@ -16,7 +17,7 @@ def error(
     """An error document in the form of FAQ 27."""
     elements = {"Code": code, "Message": message, **(extra or {})}
     elements |= {"RequestId": request_id, "HostId": host_id(request_id)}
-    inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in elements.items())
+    inner = "".join(f"<{name}>{markup.text(value)}</{name}>" for name, value in elements.items())
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
 
 

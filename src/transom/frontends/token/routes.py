@@ -1,7 +1,7 @@
 """`POST /fip/rest/ews/oauth2/access_token`: a user name and secret in, a bearer token out.
 
-The guide documents the texts in `error_message`; `error` beside it is RFC 6749's. Bad credentials are
-400 here, not 401.
+The guide documents the texts in `error_message`; `error` beside it is RFC 6749's. Bad credentials
+are 400 here, not 401.
 """
 
 from __future__ import annotations
@@ -16,32 +16,17 @@ from starlette.types import Receive, Scope, Send
 
 from transom.core.exchange import Exchange
 from transom.core.sign_in import Attempt
-from transom.domain.errors import (
-    BadCredentials,
-    BadParameter,
-    ExchangeError,
-    TooMany,
-    Unavailable,
-)
+from transom.domain.errors import BadParameter, ExchangeError
 from transom.domain.identity import is_generated
 from transom.frontends.requests import header, small_body, source
+from transom.frontends.token import errors
+from transom.frontends.token.errors import Fault
 from transom.frontends.workers import Workers
 
 PATH = "/fip/rest/ews/oauth2/access_token"
 _MAX_FORM = 16 * 1024
 _MAX_CREDENTIALS = 4096
 _FORM = "application/x-www-form-urlencoded"
-
-
-class Fault(Exception):
-    """A documented refusal: status, RFC 6749 error, and the guide's text."""
-
-    def __init__(self, error: str, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.error = error
-        self.message = message
-        self.status = status
-        self.headers: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +41,16 @@ class TokenDoor:
         try:
             response = await self._answer(scope, receive)
         except Fault as fault:
-            response = _refusal(fault, scope["request_id"])
+            response = errors.refusal(fault, scope["request_id"])
         except ExchangeError as error:
-            response = _refusal(_fault(error), scope["request_id"])
+            response = errors.answer(error, scope["request_id"])
         await response(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Response:
         if scope["path"] != PATH:
             raise Fault("invalid_request", "There is no such resource here.", 403)
         if scope["method"] != "POST":
-            fault = Fault("invalid_request", "Use POST.", 405)
-            fault.headers["Allow"] = "POST"
-            raise fault
+            raise Fault("invalid_request", "Use POST.", 405, {"Allow": "POST"})
         await _require_grant_type(scope, receive)
         name, secret = _credentials(header(scope, "authorization"))
         attempt = Attempt(name, secret, source(scope), scope["request_id"])
@@ -121,26 +104,3 @@ def _credentials(authorization: str) -> tuple[str, str]:
     if not colon or not name or not decoded.isprintable():
         raise malformed
     return name, secret
-
-
-def _fault(error: ExchangeError) -> Fault:
-    match error:
-        case BadCredentials():
-            return Fault("invalid_client", "Invalid Credentials")
-        case TooMany():
-            fault = Fault("slow_down", error.message, 429)
-            fault.headers["Retry-After"] = str(max(1, round(error.retry_after.total_seconds())))
-            return fault
-        case Unavailable():
-            fault = Fault("temporarily_unavailable", error.message, 503)
-            fault.headers["Retry-After"] = "2"
-            return fault
-        case BadParameter():
-            return Fault("invalid_request", error.message)
-        case _:
-            raise error  # no other error can come from here: a defect
-
-
-def _refusal(fault: Fault, request_id: str) -> Response:
-    body = {"error_message": fault.message, "error": fault.error, "requestId": request_id}
-    return JSONResponse(body, fault.status, fault.headers)
