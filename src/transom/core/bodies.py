@@ -88,13 +88,12 @@ class Body:
         """
         self.size += len(data)
         self._checksums.update(data)
-        match self._stage:
-            case _Stage.PLAIN:
-                self._upload.write(self._upload.size, data)
-            case _Stage.FRAMED:
-                self._feed_framed(data)
-            case _Stage.UNDECIDED:
-                self._decide(self._held + data)
+        if self._stage is _Stage.PLAIN:
+            self._upload.write(self._upload.size, data)
+        elif self._stage is _Stage.FRAMED:
+            self._feed_framed(data)
+        else:
+            self._decide(self._held + data)
 
     def _decide(self, start: bytes) -> None:
         if _may_go_on(start):

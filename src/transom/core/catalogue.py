@@ -55,7 +55,8 @@ def _application(name: str, table: object) -> Application:
             if space != "title"
         }
     except BadName as bad:
-        raise BadParameter(f"{name}.{bad.name}", bad.why) from bad
+        where = name if bad.name == name else f"{name}.{bad.name}"
+        raise BadParameter(where, bad.why) from bad
     return Application(name, table["title"], spaces)
 
 

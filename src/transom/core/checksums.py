@@ -48,20 +48,14 @@ class _Crc:
         return self._value.to_bytes(self._width)
 
 
-def _start(algorithm: Algorithm) -> _Running:
-    match algorithm:
-        case Algorithm.MD5:
-            return hashlib.md5(usedforsecurity=False)
-        case Algorithm.SHA1:
-            return hashlib.sha1(usedforsecurity=False)
-        case Algorithm.SHA256:
-            return hashlib.sha256()
-        case Algorithm.CRC32:
-            return _Crc(zlib.crc32, 4)
-        case Algorithm.CRC32C:
-            return _Crc(crt.crc32c, 4)
-        case Algorithm.CRC64NVME:
-            return _Crc(crt.crc64nvme, 8)
+_START: Mapping[Algorithm, Callable[[], _Running]] = {
+    Algorithm.MD5: lambda: hashlib.md5(usedforsecurity=False),
+    Algorithm.SHA1: lambda: hashlib.sha1(usedforsecurity=False),
+    Algorithm.SHA256: hashlib.sha256,
+    Algorithm.CRC32: lambda: _Crc(zlib.crc32, 4),
+    Algorithm.CRC32C: lambda: _Crc(crt.crc32c, 4),
+    Algorithm.CRC64NVME: lambda: _Crc(crt.crc64nvme, 8),
+}
 
 
 class Checksums:
@@ -69,9 +63,9 @@ class Checksums:
 
     def __init__(self, expected: Mapping[Algorithm, bytes]) -> None:
         self._expected = dict(expected)
-        self._running = {algorithm: _start(algorithm) for algorithm in expected}
+        self._running = {algorithm: _START[algorithm]() for algorithm in expected}
         for algorithm, digest in expected.items():
-            if len(digest) != len(_start(algorithm).digest()):
+            if len(digest) != len(self._running[algorithm].digest()):
                 raise BadParameter(algorithm, "the digest has the wrong length")
 
     def update(self, data: bytes) -> None:

@@ -195,15 +195,14 @@ class HandOff:
                 self._mine(tx, actor, about)
         with self._identity.reading() as tx:
             known = identities.kinds(tx, [place.org])
-        space = None
-        if application is not None:
-            space = application.sub_spaces.get(place.sub_space) or application.opened(
-                place.sub_space
-            )
-        if space is None or space.direction is not Direction.OUTBOUND or place.org not in known:
+        if application is None or place.org not in known:
             raise NotFound(str(place))
-        is_open = application is not None and place.sub_space not in application.sub_spaces
-        return Publication(self._tools, actor, place, name, _Target(space, about, opens=is_open))
+        named = application.sub_spaces.get(place.sub_space)
+        space = named or application.opened(place.sub_space)
+        if space is None or space.direction is not Direction.OUTBOUND:
+            raise NotFound(str(place))
+        target = _Target(space, about, opens=named is None)
+        return Publication(self._tools, actor, place, name, target)
 
     def _mine(self, tx: Connection, actor: Actor, tracking_id: str) -> Submission:
         found = submissions.find(tx, tracking_id) if is_tracking_id(tracking_id) else None

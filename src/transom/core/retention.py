@@ -31,6 +31,9 @@ REQUEST_LIFE = timedelta(hours=24)
 KEY_LIFE = timedelta(hours=24)
 LONGEST_ABSENCE = timedelta(days=3)
 
+_UNUSED = "the signed URL expired unused"
+_BROKEN_OFF = "the upload broke off and was not repeated"
+
 SYSTEM = Actor("system", "system", PrincipalKind.SYSTEM, "", Rights())
 """The exchange itself, as the doer of what nobody asked for."""
 
@@ -117,11 +120,11 @@ class Retention:
         while True:
             with self._tools.database.transaction() as tx:
                 due = listings.due(tx, now, BATCH)
-                for each in due:
-                    if listings.end(tx, each.id, now):
-                        ended += 1
-                        what = f"{each.place}/{each.name}"
-                        self._note(tx, "retention.ended", what, each.tracking_id)
+                gone = [each for each in due if listings.end(tx, each.id, now)]
+                for each in gone:
+                    what = f"{each.place}/{each.name}"
+                    self._note(tx, "retention.ended", what, each.tracking_id)
+            ended += len(gone)
             if len(due) < BATCH:
                 return ended
 
@@ -180,9 +183,7 @@ class Retention:
             with self._tools.database.transaction() as tx:
                 stale = submissions.stale_requests(tx, now - REQUEST_LIFE, BATCH)
                 for each in stale:
-                    reason = "the signed URL expired unused"
-                    if each.bytes_seen:
-                        reason = "the upload broke off and was not repeated"
+                    reason = _BROKEN_OFF if each.bytes_seen else _UNUSED
                     submissions.mark_abandoned(tx, each.tracking_id, reason, each.bytes_seen, now)
                     what = f"{each.place}/{each.name}"
                     self._note(tx, "upload.abandoned", what, each.tracking_id, reason=reason)
@@ -203,15 +204,14 @@ class Retention:
             forgotten += len(gone)
             if len(gone) < BATCH:
                 break
-        while self._forget_ended(oldest) == BATCH:
-            pass
+        while True:
+            with self._tools.database.transaction() as tx:
+                ended = listings.forget_ended(tx, oldest, BATCH)
+            if ended < BATCH:
+                break
         with self._tools.database.transaction() as tx:
             submissions.sweep_idempotency(tx, now - KEY_LIFE)
         return forgotten
-
-    def _forget_ended(self, oldest: datetime) -> int:
-        with self._tools.database.transaction() as tx:
-            return listings.forget_ended(tx, oldest, BATCH)
 
     def _forget_grants(self, now: datetime) -> int:
         with self._identity.transaction() as tx:

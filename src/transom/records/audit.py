@@ -8,7 +8,7 @@ sealer follows within seconds (decisions.md section 7).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -155,12 +155,6 @@ def count_unsealed(tx: Connection) -> int:
         .where(audit_seals.c.audit_id.is_(None))
     )
     return int(tx.execute(query).scalar_one())
-
-
-def entries(tx: Connection, tracking_id: str) -> Iterator[Entry]:
-    """Every entry about a submission, in order."""
-    query = select(audit).where(audit.c.tracking_id == tracking_id).order_by(audit.c.id)
-    return (_entry(row) for row in tx.execute(query).all())
 
 
 def _entry(row: Row[Any]) -> Entry:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -18,6 +19,7 @@ from sqlalchemy import (
     CursorResult,
     Engine,
     Executable,
+    Insert,
     Table,
     create_engine,
     event,
@@ -98,9 +100,14 @@ def rows(tx: Connection, statement: Executable, values: Any = None) -> int:
 
 def insert_new(tx: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless one with its key is there; say whether it went in."""
+    return rows(tx, _insert_new(tx.dialect.name, table), values) == 1
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Insert:
     # An INSERT's rowcount is thrown away unless it is asked for; inline() leaves RETURNING out.
-    statement = _insert(tx, table).values(**values).on_conflict_do_nothing().inline()
-    return rows(tx, statement.execution_options(preserve_rowcount=True)) == 1
+    statement = _insert(dialect, table).on_conflict_do_nothing().inline()
+    return statement.execution_options(preserve_rowcount=True)
 
 
 def upsert(tx: Connection, table: Table, values: dict[str, Any]) -> None:
@@ -108,12 +115,14 @@ def upsert(tx: Connection, table: Table, values: dict[str, Any]) -> None:
     keys = [column.name for column in table.primary_key]
     changes = {name: value for name, value in values.items() if name not in keys}
     tx.execute(
-        _insert(tx, table).values(**values).on_conflict_do_update(index_elements=keys, set_=changes)
+        _insert(tx.dialect.name, table)
+        .values(**values)
+        .on_conflict_do_update(index_elements=keys, set_=changes)
     )
 
 
-def _insert(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 def _sqlite_engine(url: URL, *, in_memory: bool, pool_size: int) -> Engine:

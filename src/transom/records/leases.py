@@ -15,6 +15,8 @@ from sqlalchemy import Connection, and_, insert, or_, select, update
 from transom.records.database import rows
 from transom.records.schema import leases
 
+_OFFER = insert(leases)
+
 
 class LeaseState(StrEnum):
     """Where a hand-off stands."""
@@ -39,16 +41,15 @@ class LeaseRow:
 
 def offer(tx: Connection, tracking_id: str, application: str, now: datetime) -> None:
     """Put a received submission into its application's queue."""
-    tx.execute(
-        insert(leases).values(
-            tracking_id=tracking_id,
-            application=application,
-            state=LeaseState.WAITING,
-            fence=0,
-            holder="",
-            offered_at=now,
-        )
-    )
+    values = {
+        "tracking_id": tracking_id,
+        "application": application,
+        "state": LeaseState.WAITING,
+        "fence": 0,
+        "holder": "",
+        "offered_at": now,
+    }
+    tx.execute(_OFFER, values)
 
 
 def claim(

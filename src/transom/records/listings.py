@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
@@ -17,7 +18,7 @@ from transom.records.database import insert_new, rows
 from transom.records.schema import blobs, listings, submissions
 
 PLAIN = 1
-_MAX_ARCHIVE_TRIES = 10_000
+_CANDIDATES = 500
 
 _BLOB = insert(blobs)
 _LISTING = insert(listings)
@@ -47,10 +48,27 @@ def add_to_archive(tx: Connection, listing: Listing, names: Iterator[str]) -> st
     Returns:
         The name that was free.
     """
-    for name, _ in zip(names, range(_MAX_ARCHIVE_TRIES), strict=False):
-        if insert_new(tx, listings, _values(listing, name)):
-            return name
-    raise AssertionError(f"no free archive name near {listing.listed_at}")  # pragma: no cover
+    while True:
+        candidates = list(islice(names, 1))
+        while candidates:
+            name = candidates.pop(0)
+            if insert_new(tx, listings, _values(listing, name)):
+                return name
+            # Many of one name at one moment, or a clock that stands: look for the next gap at once.
+            candidates = candidates or list(islice(names, _CANDIDATES))
+            taken = _names_among(tx, listing.place, candidates)
+            candidates = [each for each in candidates if each not in taken]
+
+
+def _names_among(tx: Connection, place: Place, names: list[str]) -> set[str]:
+    here = listings.c
+    query = select(here.name).where(
+        here.org == place.org,
+        here.application == place.application,
+        here.sub_space == place.sub_space,
+        here.name.in_(names),
+    )
+    return set(tx.execute(query).scalars())
 
 
 def _values(listing: Listing, name: str) -> dict[str, Any]:

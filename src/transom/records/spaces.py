@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select
 
 from transom.domain.entitlement import Entitlement, Level
 from transom.domain.space import (
@@ -27,7 +27,9 @@ from transom.records.schema import (
 )
 
 CATALOGUE = "catalogue"
-_VERSIONS = select(versions.c.key, versions.c.version)
+_VERSIONS = select(versions.c.key, versions.c.version).where(
+    or_(versions.c.key == bindparam("principal"), versions.c.key == CATALOGUE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,7 @@ class Version:
 
 def version(tx: Connection, principal_id: str) -> Version:
     """The present version of a principal's rights."""
-    found = {
-        row.key: row.version
-        for row in tx.execute(_VERSIONS.where(versions.c.key.in_((principal_id, CATALOGUE))))
-    }
+    found = {row.key: row.version for row in tx.execute(_VERSIONS, {"principal": principal_id})}
     return Version(found.get(principal_id, 0), found.get(CATALOGUE, 0))
 
 

@@ -98,10 +98,8 @@ class Receipt:
     received_at: datetime
 
 
-_RECEIVE = (
-    update(submissions)
-    .where(_BY_ID_PLAIN, submissions.c.state.in_(sources_of(State.RECEIVED)))
-    .values(state=State.RECEIVED)
+_RECEIVE = update(submissions).where(
+    _BY_ID_PLAIN, submissions.c.state.in_(sources_of(State.RECEIVED))
 )
 
 
@@ -109,6 +107,8 @@ def mark_received(tx: Connection, tracking_id: str, receipt: Receipt) -> bool:
     """Move a submission from requested to received; False when it was not requested."""
     framing = receipt.framing
     changes = {
+        "of": tracking_id,
+        "state": State.RECEIVED,
         "blob_key": receipt.blob_key,
         "size": receipt.size,
         "bytes_seen": framing.raw_size if framing else receipt.size,
@@ -120,7 +120,7 @@ def mark_received(tx: Connection, tracking_id: str, receipt: Receipt) -> bool:
         "submitted_at": receipt.received_at,
         "updated_at": receipt.received_at,
     }
-    return rows(tx, _RECEIVE.values(**changes), {"of": tracking_id}) == 1
+    return rows(tx, _RECEIVE, changes) == 1
 
 
 def mark_abandoned(
@@ -290,10 +290,14 @@ def _listed(
 
 
 def stale_requests(tx: Connection, before: datetime, limit: int) -> list[Submission]:
-    """Submissions requested before then whose bytes never came, oldest first."""
+    """Submissions requested before then whose bytes never came, oldest first, locked.
+
+    One that is being received, or swept by another, at this very moment is left out.
+    """
     here = submissions.c
     query = select(submissions).where(here.state == State.REQUESTED, here.requested_at < before)
-    return [_read(row) for row in tx.execute(query.order_by(here.requested_at).limit(limit))]
+    query = query.order_by(here.requested_at).limit(limit).with_for_update(skip_locked=True)
+    return [_read(row) for row in tx.execute(query)]
 
 
 def forget_before(tx: Connection, before: datetime, limit: int) -> list[str]:
@@ -306,7 +310,8 @@ def forget_before(tx: Connection, before: datetime, limit: int) -> list[str]:
         here.submitted_at < before,
         or_(here.state != State.RECEIVED, here.taken_at.is_not(None)),
     )
-    gone = list(tx.execute(query.order_by(here.submitted_at).limit(limit)).scalars())
+    query = query.order_by(here.submitted_at).limit(limit).with_for_update(skip_locked=True)
+    gone = list(tx.execute(query).scalars())
     if gone:
         tx.execute(delete(findings).where(findings.c.tracking_id.in_(gone)))
         tx.execute(delete(submissions).where(here.tracking_id.in_(gone)))

@@ -110,9 +110,10 @@ class S3Door:
             await intake.run(receive)
             await intake.settle()
             return await self.workers.run(body.commit)
-        finally:
+        except BaseException:
             await intake.settle()
             await self.workers.run(body.close)
+            raise
 
     # --- GET and HEAD --------------------------------------------------------------------------
 
