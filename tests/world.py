@@ -365,16 +365,23 @@ def tracking_id() -> str:
 
 @contextmanager
 def made(
-    directory: Path, url: str, clock: MovableClock | None = None, **exchange: object
+    directory: Path,
+    url: str,
+    clock: MovableClock | None = None,
+    identity_url: str | None = None,
+    **exchange: object,
 ) -> Iterator[World]:
-    """A world on this database (which is brought up to the present schema)."""
+    """A world on this database (which is brought up to the present schema).
+
+    With `identity_url` who there is lives apart from what is exchanged.
+    """
     directory.mkdir(exist_ok=True)
     keys = directory / "keys"
     keys.write_text(f"test:{secrets.token_hex(32)}\n")
     keys.chmod(0o600)
     rest, s3 = _free_port(), _free_port()
     settings = Settings(
-        database=DatabaseSettings(url=url, pool_size=4),
+        database=DatabaseSettings(url=url, identity_url=identity_url, pool_size=4),
         blobs=BlobSettings(root=directory / "files"),
         keys=KeySettings(file=keys),
         rest=RestSettings(listen=Listen("127.0.0.1", rest), public_url=f"http://127.0.0.1:{rest}"),

@@ -118,3 +118,17 @@ def test_many_files_come_in_pages_without_gap_or_repetition(
 
     assert [each.name for page in pages for each in page] == names
     assert max(len(page) for page in pages) <= 4
+
+
+def test_a_sub_space_by_itself_says_whether_one_may_write_there(world: World) -> None:
+    firm = world.account()
+    browse = world.exchange.browse
+
+    inbound = browse.sub_space(firm.actor, Place.parse("0001/app1/in"))
+    outbound = browse.sub_space(firm.actor, Place.parse("0001/app1/out"))
+
+    assert (inbound.name, inbound.writable) == ("in", True)
+    assert (outbound.name, outbound.writable) == ("out", False)
+    for path in ("0001/app1/nowhere", "0001/app2/in", "0002/app1/in"):
+        with pytest.raises(NotEntitled):
+            browse.sub_space(firm.actor, Place.parse(path))

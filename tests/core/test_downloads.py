@@ -10,7 +10,6 @@ import pytest
 from core.faults import files_in
 from world import Account, World, place_and_name
 
-from transom.core.downloads import Downloads
 from transom.domain.errors import NotEntitled, NotFound, StorageFull, Unavailable
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, Place
@@ -166,4 +165,3 @@ def test_a_full_disk_stops_no_download_and_the_log_keeps_the_entry(
     assert opened.reader.read(100) == b"result"
     opened.reader.close()
     assert firm.id in caplog.records[-1].entry  # type: ignore[attr-defined]
-    assert isinstance(world.exchange.downloads, Downloads)

@@ -1,10 +1,13 @@
 """Hand-off: each submission reaches its application at least once, and is answered once."""
 
+import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from world import World, tracking_id
 
+from transom.domain.entitlement import Rights
 from transom.domain.errors import BadParameter, IncompleteUpload, NotEntitled, NotFound, WrongState
 from transom.domain.names import FileName, Place
 from transom.domain.submission import AccessMethod, Client, Finding, State
@@ -239,3 +242,62 @@ def test_whoever_waits_is_woken_by_a_commit(sqlite_world: World) -> None:
 
     assert handoff.wait("app1", heard, 0)
     assert not handoff.wait("app2", handoff.rings("app2"), 0)
+
+
+@pytest.mark.parametrize(
+    "tracking_id", ["", "nothing", "a\0b", "x" * 10_000, str(uuid.UUID(int=0))]
+)
+def test_a_malformed_and_an_unknown_id_are_not_found_alike(world: World, tracking_id: str) -> None:
+    app, handoff = world.processor(), world.exchange.handoff
+    place, name = Place.parse("0001/app1/out"), FileName("a.txt")
+
+    for call in (
+        lambda: handoff.acknowledge(app.actor, tracking_id, 1),
+        lambda: handoff.report(app.actor, tracking_id, 1, State.ACCEPTED),
+        lambda: handoff.extend(app.actor, tracking_id, 1, timedelta(minutes=1)),
+        lambda: handoff.content(app.actor, tracking_id),
+        lambda: handoff.publish(app.actor, place, name, tracking_id or "-"),
+    ):
+        with pytest.raises(NotFound):
+            call()
+
+
+def test_what_was_never_offered_is_not_acknowledged(world: World) -> None:
+    world.application("app3", gate="scan")
+    firm, app = world.account(application="app3"), world.processor("app3")
+    sent = firm.submit("0001/app3/in/filing.zip")
+
+    with pytest.raises(WrongState, match="not leased"):
+        world.exchange.handoff.acknowledge(app.actor, sent.tracking_id, 0)
+
+
+def test_a_holder_whose_lease_ran_out_may_still_acknowledge_while_nobody_else_has_it(
+    world: World,
+) -> None:
+    firm, app = world.account(), world.processor()
+    sent = firm.submit("0001/app1/in/filing.zip")
+    (lease,) = app.claim(minutes=5)
+    world.clock.pass_time(timedelta(minutes=6))
+
+    taken = world.exchange.handoff.acknowledge(app.actor, sent.tracking_id, lease.fence)
+
+    assert taken.taken_at == world.clock.now()
+    assert app.claim() == ()
+
+
+def test_a_lease_whose_submission_is_gone_is_not_handed_out(world: World) -> None:
+    firm, app = world.account(), world.processor()
+    firm.submit("0001/app1/in/filing.zip")
+    with world.database.transaction() as tx:
+        tx.exec_driver_sql("DELETE FROM submissions")
+
+    with pytest.raises(NotFound):
+        app.claim()
+
+
+def test_nothing_is_published_for_an_application_that_is_not_loaded(world: World) -> None:
+    app = world.processor()
+    ghost = replace(app.actor, rights=Rights(processes=frozenset({"ghost"})))
+
+    with pytest.raises(NotFound):
+        world.exchange.handoff.publish(ghost, Place.parse("0001/ghost/out"), FileName("a.txt"))

@@ -68,6 +68,19 @@ def test_a_secret_kept_under_an_older_key_still_fits_until_the_key_leaves_the_ri
     assert not Passwords(KeyRing([NEW]), CHEAP).fits(GENERATED, [stored])
 
 
+def test_of_several_secrets_under_an_older_key_the_one_that_was_used_is_renewed() -> None:
+    old = Passwords(KeyRing([OLD]), CHEAP)
+    both = Passwords(KeyRing([NEW, OLD]), CHEAP)
+    another = format_secret(b"a" * 32)
+    stored = [old.store("1", another), old.store("2", GENERATED), old.store("3", "chosen")]
+
+    renewed = both.renewed(GENERATED, stored)
+
+    assert renewed == both.store("2", GENERATED)
+    assert both.renewed("chosen", stored) is None
+    assert old.renewed(GENERATED, stored) is None
+
+
 def test_any_of_several_secrets_fits(passwords: Passwords) -> None:
     stored = [passwords.store(str(number), text) for number, text in enumerate(("a", "b"))]
     stored.append(passwords.store("3", GENERATED))

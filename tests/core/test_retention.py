@@ -6,16 +6,26 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from world import START, World
+from world import START, MovableClock, World
 
-from transom.core.retention import Swept
+from transom.core.retention import Retention, SteadyClock, Swept
 from transom.core.sign_in import Attempt
 from transom.core.tracking import Query
 from transom.domain.errors import NotFound
 from transom.domain.names import FileName, Place
 from transom.domain.space import Emptied
 from transom.domain.submission import AccessMethod, Client, State
-from transom.records.schema import audit, blobs, idempotency, leases, submissions
+from transom.records.audit import latest
+from transom.records.database import Database
+from transom.records.schema import (
+    audit,
+    blobs,
+    findings,
+    idempotency,
+    leases,
+    listings,
+    submissions,
+)
 
 NOTHING = Swept()
 ARCHIVE = Place.parse("0001/app1/in_arcv")
@@ -287,3 +297,60 @@ def test_expired_tokens_are_swept(world: World) -> None:
     world.clock.pass_time(timedelta(hours=1))
 
     assert (early, world.exchange.retention.sweep().tokens) == (0, 1)
+
+
+def test_abandoning_and_forgetting_are_done_in_batches_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transom.core.retention.BATCH", 2)
+    firm = world.account()
+    place, came = Place.parse("0001/app1/in"), Client(AccessMethod.REST)
+    for number in range(4):
+        name = FileName(f"{number}.zip")
+        world.exchange.uploads.request(firm.actor, place, name, came)
+        taken(world)
+
+    world.clock.pass_time(timedelta(hours=25))
+    abandoned = world.exchange.retention.sweep().requests
+    world.clock.pass_time(timedelta(days=91))
+    ended = world.exchange.retention.sweep()
+    world.clock.pass_time(timedelta(days=91))
+    world.exchange.retention.sweep()
+
+    assert abandoned == 4
+    assert (ended.listings, ended.blobs, ended.submissions) == (4, 4, 8)
+    with world.database.reading() as tx:
+        for table in (submissions, listings, leases, findings, blobs):
+            assert tx.execute(select(table)).first() is None, table.name
+
+
+def test_a_start_with_the_clock_far_ahead_deletes_nothing_early(world: World) -> None:
+    firm, name = world.account(), taken(world)
+    world.clock.jump(timedelta(days=400))
+    started = Retention(world.exchange.retention._tools, world.program.databases.identity)
+
+    held_back = started.recall()
+    swept = started.sweep()
+    world.clock.jump(timedelta(days=-400))
+
+    assert held_back == timedelta(days=397)
+    assert swept == NOTHING
+    assert firm.fetch(f"0001/app1/in_arcv/{name}") == b"content"
+
+
+def test_a_start_after_a_short_absence_is_not_held_back(world: World) -> None:
+    taken(world)
+    world.clock.pass_time(timedelta(days=2))
+    started = Retention(world.exchange.retention._tools, world.program.databases.identity)
+
+    assert started.recall() == timedelta(0)
+
+
+def test_the_first_start_of_all_is_not_held_back(sqlite_template: Path) -> None:
+    database = Database(f"sqlite:///{sqlite_template}")
+    clock = MovableClock()
+    with database.reading() as tx:
+        assert latest(tx) is None
+    database.dispose()
+
+    assert SteadyClock(clock, None).behind == timedelta(0)

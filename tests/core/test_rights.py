@@ -122,7 +122,7 @@ def test_a_change_on_the_identity_side_alone_is_seen_within_a_minute(
     assert book.of(firm.id).at(INBOX) is None
 
 
-def test_an_unknown_principal_has_no_rights(world: World, book: RightsBook) -> None:
+def test_an_unknown_principal_has_no_rights(book: RightsBook) -> None:
     assert list(book.of("nobody").all()) == []
     assert book.of("nobody").processes == frozenset()
 
@@ -148,7 +148,7 @@ def test_of_many_principals_only_the_latest_are_remembered(
     assert list(book._kept) == [firm.id for firm in firms[1:]]
 
 
-def test_the_catalogue_has_its_archives_in_place(world: World, book: RightsBook) -> None:
+def test_the_catalogue_has_its_archives_in_place(book: RightsBook) -> None:
     spaces = book.catalogue().applications["app1"].sub_spaces
 
     assert set(spaces) == {"in", "in_arcv", "out"}

@@ -1,13 +1,14 @@
 """The sealed audit record: every committed entry is chained, and nothing can be changed unseen."""
 
+import logging
 import threading
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 from world import World
 
 from transom.core.keyring import KeyRing, ServerKey
-from transom.core.sealing import Sealer
+from transom.core.sealing import ChainCut, Sealer
 from transom.records.schema import audit, audit_seals
 
 
@@ -123,3 +124,90 @@ def test_two_sealers_at_once_leave_one_sound_chain(world: World) -> None:
     verdict = chains[0].verify()
     assert verdict.is_sound
     assert verdict.unsealed == 0
+
+
+def test_a_chain_is_sealed_and_walked_in_batches(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transom.core.sealing.BATCH", 3)
+
+    chain = sealed(world)
+    verdict = chain.verify()
+
+    assert verdict.is_sound
+    assert (verdict.checked, verdict.unsealed) == (len(world.audited()), 0)
+
+
+def test_links_of_a_key_that_is_not_on_the_ring_cannot_be_vouched_for(world: World) -> None:
+    sealed(world)
+
+    verdict = Sealer(world.database, KeyRing([ServerKey("other", b"o" * 32)])).verify()
+
+    assert not verdict.is_sound
+    assert "key0, which is not on the ring" in verdict.faults[0]
+
+
+def test_links_cut_off_at_the_end_are_noticed_by_the_running_sealer(world: World) -> None:
+    chain = sealed(world)
+    newest = chain.verify().checked
+    with world.database.transaction() as tx:
+        tx.execute(delete(audit_seals).where(audit_seals.c.sequence == newest))
+
+    for _ in range(2):  # and it never seals again
+        with pytest.raises(ChainCut) as told:
+            chain.seal()
+
+    assert told.value.link == newest
+
+
+def test_links_cut_off_at_the_end_are_found_with_a_head_that_was_noted_elsewhere(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "transom.core.sealing"):
+        chain = sealed(world)
+    noted = [(record.link, record.seal) for record in caplog.records]  # type: ignore[attr-defined]
+    before = chain.verify(noted)
+    with world.database.transaction() as tx:  # the last entry and its link go without a trace
+        newest = tx.execute(select(audit_seals).order_by(audit_seals.c.sequence.desc())).first()
+        assert newest is not None
+        tx.execute(delete(audit_seals).where(audit_seals.c.sequence == newest.sequence))
+        tx.execute(delete(audit).where(audit.c.id == newest.audit_id))
+
+    assert noted == [(before.checked, before.head)]
+    assert before.is_sound
+    assert chain.verify().is_sound  # by itself the chain cannot tell
+    assert chain.verify(noted).faults == (f"link {before.checked} is not the one noted elsewhere",)
+
+
+def test_links_cut_off_while_a_sealer_runs_are_never_sealed_anew(world: World) -> None:
+    chain = sealed(world)
+    with world.database.transaction() as tx:
+        tx.execute(delete(audit_seals).where(audit_seals.c.sequence > 3))
+        tx.execute(update(audit).where(audit.c.id == 5).values(action="forged"))
+
+    with pytest.raises(ChainCut):
+        chain.seal()
+
+    assert chain.verify().unsealed > 0
+
+
+def test_a_head_noted_elsewhere_shows_that_the_chain_was_made_anew(world: World) -> None:
+    noted = sealed(world).verify()
+    with world.database.transaction() as tx:
+        tx.execute(delete(audit_seals).where(audit_seals.c.sequence > 3))
+        tx.execute(update(audit).where(audit.c.id == 5).values(action="forged"))
+    fresh = sealer(world)  # the next start of the server, which remembers nothing
+    fresh.seal()
+
+    assert fresh.verify().is_sound  # the chain by itself cannot tell
+    found = fresh.verify([(noted.checked, noted.head)])
+    assert found.faults == (f"link {noted.checked} is not the one noted elsewhere",)
+
+
+def test_a_head_that_stands_where_it_was_noted_is_no_fault(world: World) -> None:
+    chain = sealed(world)
+    noted = chain.verify()
+    world.account()
+    chain.seal()
+
+    assert chain.verify([(noted.checked, noted.head)]).is_sound

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
-from world import Account, World
+from world import CHEAP, Account, World
 
 from transom.core.administration import NewAccount
+from transom.core.keyring import KeyRing, ServerKey
+from transom.core.passwords import Passwords
 from transom.core.retention import SYSTEM
-from transom.core.sign_in import MAX_NAME, MAX_SECRET, Attempt
+from transom.core.sign_in import MAX_NAME, MAX_SECRET, Attempt, SignIn
 from transom.domain.errors import BadCredentials, BadParameter
 from transom.domain.identity import format_secret
 from transom.domain.space import OrgKind
 from transom.records.schema import principals, sign_in_failures, sign_in_sources
+from transom.server.assemble import key_ring
 
 HOME, ELSEWHERE = "192.0.2.1", "198.51.100.1"
 WRONG = "not the secret"
@@ -228,7 +231,7 @@ def test_the_waits_grow_to_an_hour_and_end(world: World) -> None:
             fail(world, firm.name, 1)
         closed_at = world.clock.now()
         while not would_enter(world, firm):
-            world.clock.pass_time(timedelta(seconds=30))
+            world.clock.pass_time(timedelta(minutes=1))
         waits.append((world.clock.now() - closed_at) / timedelta(minutes=1))
 
     assert waits == [1, 5, 15, 60, 60, 60]
@@ -473,3 +476,23 @@ def test_an_account_of_an_organization_of_any_kind_signs_in(sqlite_world: World)
     provider = sqlite_world.account("0009")
 
     assert enters(sqlite_world, provider.name, provider.secret)
+
+
+def test_a_generated_secret_moves_to_the_present_key_as_it_is_used(world: World) -> None:
+    firm, admin = world.account(), world.exchange.administration
+    old, new = key_ring(world.program.settings).current, ServerKey("new", b"n" * 32)
+
+    def enters_with(*keys: ServerKey) -> bool:
+        passwords = Passwords(KeyRing(keys), CHEAP)
+        sign_in = SignIn(world.database, passwords, world.clock)
+        try:
+            sign_in.enter(Attempt(firm.name, firm.secret, HOME))
+        except BadCredentials:
+            return False
+        return True
+
+    assert not enters_with(new)
+    assert enters_with(new, old)
+    assert enters_with(new)
+    admin.rotate_secret(SYSTEM, firm.name)
+    assert not enters_with(new, old)

@@ -151,3 +151,16 @@ def test_tens_of_thousands_of_places_are_no_obstacle(world: World) -> None:
         found = submissions.page(tx, wanted, 10)
 
     assert [each.tracking_id for each in found] == [sent.tracking_id]
+
+
+def test_everything_streams_in_pages_read_one_by_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transom.core.tracking.PAGE", 3)
+    firm = world.account()
+    sent = [firm.submit(f"0001/app1/in/{number}.txt").tracking_id for number in range(7)]
+
+    pages = list(world.exchange.tracking.all(firm.actor, Query()))
+
+    assert [len(page) for page in pages] == [3, 3, 1]
+    assert {each.tracking_id for page in pages for each in page} == set(sent)

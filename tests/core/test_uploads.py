@@ -414,6 +414,17 @@ def test_two_files_of_one_name_in_one_millisecond_get_archive_names_a_millisecon
     assert names == [f"20261120153610{number:03}_a.txt" for number in range(3)]
 
 
+def test_a_burst_of_one_name_finds_its_gap_however_many_there_were(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transom.records.listings._CANDIDATES", 2)
+    firm = world.account()
+
+    names = [firm.submit("0001/app1/in/a.txt").archive_name for _ in range(9)]
+
+    assert names == [f"20261120153610{number:03}_a.txt" for number in range(9)]
+
+
 def test_in_the_hour_that_comes_twice_a_year_archive_names_stay_unique(world: World) -> None:
     firm = world.account()
     world.clock.pass_time(datetime(2027, 11, 7, 5, 30, tzinfo=UTC) - START)  # 01:30 EDT

@@ -306,7 +306,7 @@ def test_a_100_kb_address_is_too_long(served: Served, door: str) -> None:
 )
 @pytest.mark.parametrize("door", ["rest", "s3"])
 def test_a_host_that_is_not_ours_is_not_served(served: Served, door: str, host: str) -> None:
-    request = f"GET /health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    request = f"GET /files HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
     answer = answers_to(port_of(getattr(served, door)), request)
 
     assert answer.startswith(b"HTTP/1.1 421 ")
@@ -314,9 +314,16 @@ def test_a_host_that_is_not_ours_is_not_served(served: Served, door: str, host: 
 
 
 def test_who_names_no_host_is_not_served(served: Served) -> None:
-    answer = answers_to(port_of(served.rest), b"GET /health HTTP/1.0\r\nAccept: */*\r\n\r\n")
+    answer = answers_to(port_of(served.rest), b"GET /files HTTP/1.0\r\nAccept: */*\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 421 ")
+
+
+@pytest.mark.parametrize("path", ["health", "ready"])
+def test_a_probe_by_address_is_answered_under_any_name(served: Served, path: str) -> None:
+    request = f"GET /{path} HTTP/1.1\r\nHost: 10.0.0.7\r\nConnection: close\r\n\r\n".encode()
+
+    assert answers_to(port_of(served.rest), request).startswith(b"HTTP/1.1 200 ")
 
 
 def test_no_header_of_a_client_gets_into_a_link_or_the_record(

@@ -126,6 +126,7 @@ def test_an_upload_that_meets_its_abandoning_is_received_or_abandoned_never_both
     assert len(of_kind(results, WrongState)) == states.count(State.ABANDONED)
     assert len(received) == states.count(State.RECEIVED) == len(app.claim())
     assert len(received) == len(firm.names("0001/app1/in_arcv"))
+    assert len(world.audited("upload.abandoned")) == states.count(State.ABANDONED)
 
 
 def test_applications_claiming_at_once_never_share_a_lease(world: World) -> None:
@@ -263,3 +264,44 @@ def _outcome(call: Callable[[], Any]) -> Any:
 def _failures(world: World) -> int:
     with world.database.reading() as tx:
         return int(tx.exec_driver_sql("SELECT count(*) FROM sign_in_failures").scalar_one())
+
+
+def test_two_sweeps_at_once_do_and_audit_everything_once(world: World) -> None:
+    firm, app = world.account(), world.processor()
+    for number in range(8):
+        firm.submit(f"0001/app1/in/{number}.bin")
+        requested(firm, f"0001/app1/in/never{number}.bin")
+    for lease in app.claim(100):
+        tracking_id = lease.submission.tracking_id
+        world.exchange.handoff.acknowledge(app.actor, tracking_id, lease.fence)
+    world.clock.pass_time(timedelta(days=100))
+
+    swept = at_once([world.exchange.retention.sweep] * 3)
+    world.exchange.retention.sweep()
+
+    done = Counter((entry.action, entry.object) for entry in world.audited())
+    about = ("retention.ended", "retention.deleted", "upload.abandoned", "tracking.forgotten")
+    assert of_kind(swept, Exception) == []
+    assert {count for (action, _), count in done.items() if action in about} == {1}
+    assert Counter(action for action, _ in done if action in about) == {
+        "retention.ended": 8,
+        "retention.deleted": 8,
+        "upload.abandoned": 8,
+        "tracking.forgotten": 16,
+    }
+
+
+def test_a_sealer_beside_busy_writers_leaves_no_gap(world: World) -> None:
+    firm, (sealer,) = world.account(), world.exchange.sealers
+
+    def write() -> None:
+        for _ in range(5):
+            firm.submit("0001/app1/in/same.bin")
+
+    results = at_once([write, write, sealer.seal, sealer.seal, write])
+    sealer.seal()
+    verdict = sealer.verify()
+
+    assert of_kind(results, Exception) == []
+    assert verdict.is_sound
+    assert (verdict.unsealed, verdict.checked) == (0, len(world.audited()))

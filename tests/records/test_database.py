@@ -1,12 +1,13 @@
 """Transactions: writers queue, failures of the world are told apart from defects of ours."""
 
+import socket
 import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from world import World
 
 from transom.domain.errors import StorageFull, Unavailable
@@ -132,3 +133,22 @@ def test_sqlite_is_kept_with_a_log_and_full_synchronization(sqlite_world: World)
 
     assert (mode, synchronous) == ("wal", 2)
     assert sqlite3.sqlite_version_info >= (3, 35)
+
+
+def test_a_postgres_that_is_not_there_is_unavailable() -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        database = Database(f"postgresql+psycopg://transom@127.0.0.1:{port}/transom")
+
+        with pytest.raises(Unavailable), database.transaction():
+            pass
+
+    database.dispose()
+
+
+def test_a_refused_postgres_statement_of_ours_is_no_fault_of_the_world(
+    postgres_world: World,
+) -> None:
+    with pytest.raises(ProgrammingError), postgres_world.database.reading() as tx:
+        tx.execute(text("SELECT * FROM no_such_table"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from transom.core.keyring import KeyRing, ServerKey
-from transom.domain.errors import ExchangeError
+from transom.domain.errors import WrongState
 from transom.records import audit
 from transom.records.audit import Entry, Seal
 from transom.records.database import Database
@@ -42,16 +42,16 @@ class Verdict:
         return not self.faults
 
 
-class ChainCut(ExchangeError):
-    """Links of the audit chain that were there are gone, or others stand in their place."""
+class ChainCut(WrongState):
+    """Links of the audit chain that were there are gone, or others stand in their place.
+
+    An operator's matter: nothing is sealed any more until he has looked who wrote to the database.
+    """
 
     code = "audit_chain_cut"
 
     def __init__(self, link: int) -> None:
-        super().__init__(
-            f"The audit chain was cut at or before link {link}. Nothing is sealed any more. "
-            "Keep the database as it is, and find out who wrote to it."
-        )
+        super().__init__("The audit chain", f"cut at or before link {link}", "whole")
         self.link = link
 
 

@@ -1,0 +1,79 @@
+"""Who there is may live in another database than what is exchanged: all holds as with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import postgres
+import pytest
+from world import World, made, place_and_name
+
+from transom.core.retention import SYSTEM
+from transom.core.sign_in import Attempt
+from transom.domain.errors import GrantInvalid, NotEntitled, NotFound
+from transom.domain.submission import State
+
+SOURCE = "192.0.2.1"
+
+
+@pytest.fixture
+def apart(tmp_path: Path, postgres_url: str, postgres_template: str) -> Iterator[World]:
+    """Identities on SQLite, the exchange on PostgreSQL."""
+    identity = f"sqlite:///{tmp_path / 'identity.db'}"
+    with (
+        postgres.fresh_database(postgres_url, postgres_template) as url,
+        made(tmp_path / "world", url, identity_url=identity) as world,
+    ):
+        yield world
+
+
+def test_the_whole_walk_goes_through(apart: World) -> None:
+    firm, app = apart.account(), apart.processor()
+    token = apart.exchange.tokens.grant(Attempt(firm.name, firm.secret, SOURCE)).text
+    actor = apart.exchange.tokens.redeem(token, SOURCE)
+
+    sent = firm.submit("0001/app1/in/filing.zip", b"filing")
+    (lease,) = app.claim()
+    apart.exchange.handoff.acknowledge(app.actor, sent.tracking_id, lease.fence)
+    app.publish("0001/app1/out/answer.txt", b"ok", about=sent.tracking_id)
+    apart.exchange.handoff.report(app.actor, sent.tracking_id, lease.fence, State.ACCEPTED)
+
+    assert apart.exchange.tracking.one(actor, sent.tracking_id).state is State.ACCEPTED
+    assert firm.fetch("0001/app1/out/answer.txt") == b"ok"
+    with pytest.raises(NotFound):
+        place, name = place_and_name("9999/app1/out/answer.txt")
+        apart.exchange.handoff.publish(app.actor, place, name)
+
+
+def test_a_stopped_account_and_organization_count_at_once(apart: World) -> None:
+    apart.organization("0003")
+    firm, provider = apart.account(), apart.account("0002")
+    apart.entitle(provider, "0003", "app1", "both")
+    token = apart.exchange.tokens.grant(Attempt(firm.name, firm.secret, SOURCE)).text
+    assert provider.names("0003/app1/in") == []
+
+    apart.exchange.administration.set_account_active(SYSTEM, firm.name, active=False)
+    apart.exchange.administration.set_organization_active(SYSTEM, "0003", active=False)
+
+    with pytest.raises(GrantInvalid):
+        apart.exchange.tokens.redeem(token, SOURCE)
+    with pytest.raises(NotEntitled):
+        provider.names("0003/app1/in")
+
+
+def test_both_are_swept_sealed_and_checked(apart: World) -> None:
+    firm = apart.account()
+    firm.submit("0001/app1/in/filing.zip")
+    apart.exchange.tokens.grant(Attempt(firm.name, firm.secret, SOURCE))
+    apart.clock.pass_time(timedelta(days=31))
+
+    swept = apart.exchange.retention.sweep()
+    sealed = [sealer.seal() for sealer in apart.exchange.sealers]
+
+    assert (swept.listings, swept.tokens) == (1, 1)
+    assert len(sealed) == 2
+    assert all(sealed)
+    assert all(sealer.verify().is_sound for sealer in apart.exchange.sealers)
+    apart.exchange.check()
