@@ -9,7 +9,7 @@ python := .venv/bin/python
 # Test processes; each starts its own PostgreSQL when a test asks for one.
 WORKERS ?= 2
 # The least coverage in percent, asked of whole runs only. Empty asks nothing.
-COVERAGE ?=
+COVERAGE ?= 95
 at_least = $(if $(COVERAGE),$(if $(ARGS),,--cov-fail-under=$(COVERAGE)))
 
 .PHONY: help

@@ -34,6 +34,15 @@ def test_a_claim_is_of_one_to_a_hundred(sqlite_world: World, limit: int) -> None
         sqlite_world.processor().claim(limit=limit)
 
 
+@pytest.mark.parametrize("minutes", [0, -1, 24 * 60 + 1])
+def test_a_lease_has_an_end_within_a_day(sqlite_world: World, minutes: int) -> None:
+    app, handoff = sqlite_world.processor(), sqlite_world.exchange.handoff
+    with pytest.raises(BadParameter):
+        app.claim(minutes=minutes)
+    with pytest.raises(BadParameter):
+        handoff.extend(app.actor, tracking_id(), 1, timedelta(minutes=minutes))
+
+
 def test_only_the_application_s_own_account_claims(sqlite_world: World) -> None:
     firm, other = sqlite_world.account(), sqlite_world.processor("app2")
     handoff = sqlite_world.exchange.handoff

@@ -232,6 +232,21 @@ def test_a_sub_space_of_any_size_is_listed_whole(
     assert paged.content.count(b"file7.txt") == 2
 
 
+def test_a_page_full_of_one_name_is_not_the_last(
+    monkeypatch: pytest.MonkeyPatch, shared: World, served: Served
+) -> None:
+    monkeypatch.setattr(browse, "PAGE", 3)
+    shared.application("repeats")
+    reader, application = shared.account("0001", "both", "repeats"), shared.processor("repeats")
+    for name in ("a.txt", "a.txt", "a.txt", "b.txt"):
+        application.publish(f"0001/repeats/out/{name}")
+
+    listing = served.caller(reader).get("/files/0001/repeats/out").json()
+
+    assert [child["name"] for child in listing["children"]] == ["a.txt", "b.txt"]
+    assert len(listing["_links"]["children"]) == 2
+
+
 def test_times_are_utc_to_the_millisecond_with_the_offset_of_the_guide(
     sqlite_world: World,
 ) -> None:

@@ -29,6 +29,7 @@ from transom.records.database import Database
 from transom.records.leases import LeaseRow, LeaseState
 
 MAX_CLAIM = 100
+LONGEST_LEASE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,11 @@ class HandOff:
 
         Raises:
             NotEntitled: the actor does not speak for this application.
-            BadParameter: the limit is out of range.
+            BadParameter: the limit, or the lease (up to 24 hours), is out of range.
             Unavailable: nothing was leased.
         """
         require_process(actor, application)
+        _check_lease(lease)
         if not 1 <= limit <= MAX_CLAIM:
             raise BadParameter("limit", f"from 1 to {MAX_CLAIM}")
         now = self._tools.clock.now()
@@ -112,10 +114,12 @@ class HandOff:
         """Lengthen a running lease from now, and say until when.
 
         Raises:
+            BadParameter: the lease (up to 24 hours) is out of range.
             NotFound: no such hand-off for this actor.
             WrongState: the lease is another's by now, or the submission was acknowledged.
             Unavailable
         """
+        _check_lease(lease)
         until = self._tools.clock.now() + lease
         with self._tools.database.transaction() as tx:
             self._mine(tx, actor, tracking_id)
@@ -223,6 +227,11 @@ class HandOff:
     ) -> None:
         what = f"{of.place}/{of.name}"
         audit.add(tx, self._tools.entry(actor, action, what, of.tracking_id, **facts))
+
+
+def _check_lease(lease: timedelta) -> None:
+    if not timedelta(0) < lease <= LONGEST_LEASE:
+        raise BadParameter("lease", "more than nothing, at most 24 hours")
 
 
 def _submission(tx: Connection, tracking_id: str) -> Submission:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlencode
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from transom.core import browse
+from transom.core.browse import Folder
 from transom.core.exchange import Exchange
 from transom.core.signed_urls import SignedUrl
 from transom.core.tracking import Position, Query
@@ -125,8 +125,8 @@ class RestDoor:
                 raise NoResource
 
     async def _sub_space(self, actor: Actor, place: Place, media: Media) -> Response:
-        shown, first = await self.workers.run(self._first_page, actor, place)
-        if len(first) < browse.PAGE:
+        shown, first, is_all = await self.workers.run(self._first_page, actor, place)
+        if is_all:
             return _shaped(wire.sub_space(shown, place, first, self.links), media, "folder")
 
         def read() -> AsyncIterator[list[Listing]]:
@@ -135,9 +135,11 @@ class RestDoor:
         body = streams.sub_space(shown, place, read, self.links, media)
         return StreamingResponse(body, media_type=media.value)
 
-    def _first_page(self, actor: Actor, place: Place) -> tuple[browse.Folder, list[Listing]]:
-        folder = self.exchange.browse.sub_space(actor, place)
-        return folder, next(self.exchange.browse.files(actor, place))
+    def _first_page(self, actor: Actor, place: Place) -> tuple[Folder, list[Listing], bool]:
+        """The sub-space, the first page of its files, and whether there is no other."""
+        shown = self.exchange.browse.sub_space(actor, place)
+        pages = self.exchange.browse.files(actor, place)
+        return shown, next(pages), next(pages, None) is None
 
     async def _get(self, actor: Actor, place: Place, name: FileName, media: Media) -> Response:
         found = await self.workers.run(self.exchange.downloads.find, actor, place, name)
