@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from prometheus_client import Counter, Gauge
 
 from transom.core.exchange import Exchange
+from transom.core.sealing import Sealer
 from transom.domain.errors import Unavailable
 
 SEAL_SECONDS = 5.0
@@ -42,7 +44,9 @@ class Caretaker:
         self._exchange = exchange
         self._stop = threading.Event()
         jobs = (
-            _Job("seal", SEAL_SECONDS, 0, self._seal),
+            *(  # one for each database: a cut chain in one must not stop the other's
+                _Job("seal", SEAL_SECONDS, 0, partial(_seal, sealer)) for sealer in exchange.sealers
+            ),
             _Job("sweep", SWEEP_SECONDS, FIRST_SWEEP_SECONDS, self._sweep),
             _Job("scrub", SCRUB_SECONDS, SCRUB_SECONDS, self._scrub),
         )
@@ -80,10 +84,6 @@ class Caretaker:
                 FAILED.labels(job.name).inc()
                 _log.exception("job failed", extra={"job": job.name})
 
-    def _seal(self) -> None:
-        for sealer in self._exchange.sealers:
-            sealer.seal()
-
     def _sweep(self) -> None:
         swept = asdict(self._exchange.retention.sweep())
         for kind, count in swept.items():
@@ -94,3 +94,7 @@ class Caretaker:
         sound, damaged = self._exchange.scrub.run(SCRUB_BYTES)
         DAMAGED.inc(damaged)
         _log.info("scrubbed", extra={"sound": sound, "damaged": damaged})
+
+
+def _seal(sealer: Sealer) -> None:
+    sealer.seal()

@@ -234,11 +234,11 @@ class KeySettings(Section):
     """The keys that sign and seal."""
 
     file: Annotated[Path, AfterValidator(_keys_file)] = Field(
-        description="Keys that sign URLs and tokens: lines of id:64 hexadecimal digits, the "
-        "current one first; mode 0600."
+        description="Keys that sign URLs and seal the audit record: lines of id:64 hexadecimal "
+        "digits, the current one first; mode 0600."
     )
     identity_file: Annotated[Path, AfterValidator(_keys_file)] | None = Field(
-        None, description="Keys that hash credentials, where they are others than those of file."
+        None, description="Keys that hash secrets and tokens, where they differ from file."
     )
 
 
