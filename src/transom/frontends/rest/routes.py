@@ -19,13 +19,11 @@ from starlette.types import Receive, Scope, Send
 
 from transom.core.browse import Folder
 from transom.core.exchange import Exchange
-from transom.core.signed_urls import SignedUrl
 from transom.core.tracking import Position, Query
 from transom.domain.entitlement import Actor
 from transom.domain.errors import BadParameter, ExchangeError, GrantInvalid, Unavailable
 from transom.domain.listing import Listing
 from transom.domain.names import (
-    FileName,
     Place,
     parse_application,
     parse_file_name,
@@ -89,45 +87,50 @@ class RestDoor:
             case _:
                 raise NoResource
 
-    async def _actor(self, scope: Scope) -> Actor:
+    def _actor(self, scope: Scope) -> Actor:
         """Who a bearer token speaks for; tokens in queries are refused unread (RFC 6750, 2.3)."""
         scheme, _, token = header(scope, "authorization").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise GrantInvalid("no bearer token")
         redeem = self.exchange.tokens.redeem
-        return await self.workers.run(redeem, token.strip(), source(scope), scope["request_id"])
+        return redeem(token.strip(), source(scope), scope["request_id"])
 
     # --- /files ----------------------------------------------------------------------------------
+    # All of one answer happens in one visit to a worker: each visit costs a change of thread.
 
     async def _files(self, scope: Scope, media: Media, path: list[str]) -> Response:
         if scope["method"] == "PUT":
-            return await self._put(scope, media, path)
+            shaped, tracking_id = await self.workers.run(self._put, scope, path)
+            context.tracking_id.set(tracking_id)
+            return _shaped(shaped, media, "upload")
         _require_method(scope, "GET", *(["PUT"] if len(path) == _FILE_LEVEL else []))
-        actor = await self._actor(scope)
+        match path:
+            case [org, name, space]:
+                return await self._sub_space(scope, (org, name, space), media)
+            case [_, _, _, _]:
+                return _shaped(await self.workers.run(self._get, scope, path), media, "file")
+            case _:
+                return _shaped(await self.workers.run(self._folder, scope, path), media, "folder")
+
+    def _folder(self, scope: Scope, path: list[str]) -> Json:
+        actor, browse = self._actor(scope), self.exchange.browse
         match path:
             case []:
-                shown = await self.workers.run(self.exchange.browse.root, actor)
-                return _shaped(wire.folder(shown, self.links), media, "folder")
+                return wire.folder(browse.root(actor), self.links)
             case [org]:
                 at = parse_org(org)
-                shown = await self.workers.run(self.exchange.browse.organization, actor, at)
-                return _shaped(wire.folder(shown, self.links, at), media, "folder")
+                return wire.folder(browse.organization(actor, at), self.links, at)
             case [org, name]:
                 at, app = parse_org(org), parse_application(name)
-                shown = await self.workers.run(self.exchange.browse.application, actor, at, app)
-                return _shaped(wire.folder(shown, self.links, at, app), media, "folder")
-            case [org, name, space]:
-                return await self._sub_space(actor, _place(org, name, space), media)
-            case [org, name, space, file]:
-                place, file_name = _place(org, name, space), parse_file_name(file)
-                return await self._get(actor, place, file_name, media)
+                return wire.folder(browse.application(actor, at, app), self.links, at, app)
             case _:
                 raise NoResource
 
-    async def _sub_space(self, actor: Actor, place: Place, media: Media) -> Response:
-        shown, first, is_all = await self.workers.run(self._first_page, actor, place)
-        if is_all:
-            return _shaped(wire.sub_space(shown, place, first, self.links), media, "folder")
+    async def _sub_space(self, scope: Scope, path: tuple[str, str, str], media: Media) -> Response:
+        found = await self.workers.run(self._first_page, scope, path, media)
+        if isinstance(found, bytes):
+            return Response(found, media_type=media.value)
+        actor, shown, place = found
 
         def read() -> AsyncIterator[list[Listing]]:
             return streams.pages(self.workers, self.exchange.browse.files(actor, place))
@@ -135,45 +138,46 @@ class RestDoor:
         body = streams.sub_space(shown, place, read, self.links, media)
         return StreamingResponse(body, media_type=media.value)
 
-    def _first_page(self, actor: Actor, place: Place) -> tuple[Folder, list[Listing], bool]:
-        """The sub-space, the first page of its files, and whether there is no other."""
+    def _first_page(
+        self, scope: Scope, path: tuple[str, str, str], media: Media
+    ) -> bytes | tuple[Actor, Folder, Place]:
+        """The whole answer, when all files fit into one page; else what it takes to stream it."""
+        actor = self._actor(scope)
+        place = _place(*path)
         shown = self.exchange.browse.sub_space(actor, place)
         pages = self.exchange.browse.files(actor, place)
-        return shown, next(pages), next(pages, None) is None
+        first = next(pages)
+        if next(pages, None) is not None:
+            return actor, shown, place
+        return encode(wire.sub_space(shown, place, first, self.links), media, "folder")[0]
 
-    async def _get(self, actor: Actor, place: Place, name: FileName, media: Media) -> Response:
-        found = await self.workers.run(self.exchange.downloads.find, actor, place, name)
+    def _get(self, scope: Scope, path: list[str]) -> Json:
+        actor = self._actor(scope)
+        place, name = _place(*path[:3]), parse_file_name(path[3])
+        found = self.exchange.downloads.find(actor, place, name)
         sign = partial(self.exchange.signed_urls.for_download, actor, place, found.name, found.id)
-        offer = wire.download_offer(found, sign(), sign(method="HEAD"), self.links)
-        return _shaped(offer, media, "file")
+        return wire.download_offer(found, sign(), sign(method="HEAD"), self.links)
 
-    async def _put(self, scope: Scope, media: Media, path: list[str]) -> Response:
-        actor = await self._actor(scope)
+    def _put(self, scope: Scope, path: list[str]) -> tuple[Json, str]:
+        actor = self._actor(scope)
         if len(path) != _FILE_LEVEL:
             raise NoResource
         place, name = _place(*path[:3]), parse_upload_name(path[3])
         key = header(scope, "idempotency-key")
         if len(key) > _MAX_KEY or not key.isprintable():
             raise BadParameter("Idempotency-Key", f"at most {_MAX_KEY} printable characters")
-        submission, signed = await self.workers.run(self._request, actor, place, name, scope, key)
-        context.tracking_id.set(submission.tracking_id)
-        return _shaped(wire.upload_offer(submission, signed, self.links), media, "upload")
-
-    def _request(
-        self, actor: Actor, place: Place, name: FileName, scope: Scope, key: str
-    ) -> tuple[Submission, SignedUrl]:
         came = client(scope, AccessMethod.REST)
         asked = self.exchange.uploads.request(actor, place, name, came, key)
-        submission = asked.submission
+        tracking_id = asked.submission.tracking_id
         signed = self.exchange.signed_urls.for_upload(
-            actor, place, name, submission.tracking_id, asked.signed_at
+            actor, place, name, tracking_id, asked.signed_at
         )
-        return submission, signed
+        return wire.upload_offer(asked.submission, signed, self.links), tracking_id
 
     # --- /tracking -------------------------------------------------------------------------------
 
     async def _tracking(self, scope: Scope, media: Media) -> Response:
-        actor = await self._actor(scope)
+        actor = await self.workers.run(self._actor, scope)
         asked = _query(scope["query_string"])
         if "id" in asked:
             found = await self.workers.run(self.exchange.tracking.one, actor, asked["id"])
