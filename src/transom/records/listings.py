@@ -118,7 +118,7 @@ def page(tx: Connection, place: Place, after: str, limit: int, now: datetime) ->
     within a name loses only older ones.
     """
     found = tx.execute(_PAGE, {**_parameters(place, now), "after": after, "limit": limit})
-    return [_read(row, place) for row in found]
+    return [_read(row, place) for row in found.all()]
 
 
 def newest(tx: Connection, place: Place, name: str, now: datetime) -> Listing | None:

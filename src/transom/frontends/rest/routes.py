@@ -108,9 +108,9 @@ class RestDoor:
             case [org, name, space]:
                 return await self._sub_space(scope, (org, name, space), media)
             case [_, _, _, _]:
-                return _shaped(await self.workers.run(self._get, scope, path), media, "file")
+                return _shaped(await self.workers.read(self._get, scope, path), media, "file")
             case _:
-                return _shaped(await self.workers.run(self._folder, scope, path), media, "folder")
+                return _shaped(await self.workers.read(self._folder, scope, path), media, "folder")
 
     def _folder(self, scope: Scope, path: list[str]) -> Json:
         actor, browse = self._actor(scope), self.exchange.browse
@@ -127,7 +127,7 @@ class RestDoor:
                 raise NoResource
 
     async def _sub_space(self, scope: Scope, path: tuple[str, str, str], media: Media) -> Response:
-        found = await self.workers.run(self._first_page, scope, path, media)
+        found = await self.workers.read(self._first_page, scope, path, media)
         if isinstance(found, bytes):
             return Response(found, media_type=media.value)
         actor, shown, place = found
@@ -177,10 +177,10 @@ class RestDoor:
     # --- /tracking -------------------------------------------------------------------------------
 
     async def _tracking(self, scope: Scope, media: Media) -> Response:
-        actor = await self.workers.run(self._actor, scope)
+        actor = await self.workers.read(self._actor, scope)
         asked = _query(scope["query_string"])
         if "id" in asked:
-            found = await self.workers.run(self.exchange.tracking.one, actor, asked["id"])
+            found = await self.workers.read(self.exchange.tracking.one, actor, asked["id"])
             return self._records([found], media)
         query = _narrowed(asked)
         if "limit" in asked or "cursor" in asked:

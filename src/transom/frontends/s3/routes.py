@@ -56,7 +56,7 @@ class S3Door:
         try:
             if scope["method"] not in {"GET", "HEAD", "PUT"}:
                 raise MethodNotAllowed
-            redeemed = await self.workers.run(self._redeem, scope)
+            redeemed = await self.workers.read(self._redeem, scope)
             if scope["method"] == "PUT":
                 await self._put(redeemed, scope, receive, send)
             else:
