@@ -8,7 +8,6 @@ READ COMMITTED; every move that must happen once is a conditional update.
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -27,16 +26,15 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
+from sqlalchemy.pool import StaticPool
 
 from transom.domain.errors import StorageFull, Unavailable
 
 _BUSY_SECONDS = 15
 _POOL_WAIT_SECONDS = 30
 _WRITING = "transom_writing"
-_IDLE_SECONDS = 5.0
 
 
 class Database:
@@ -54,9 +52,9 @@ class Database:
                 pool_size=pool_size,
                 max_overflow=pool_size,
                 pool_timeout=_POOL_WAIT_SECONDS,
+                pool_pre_ping=True,
                 hide_parameters=True,
             )
-            _ping_after_idling(self.engine)
         self._reader = (
             self.engine
             if self.is_sqlite
@@ -91,26 +89,6 @@ class Database:
     def dispose(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
-
-
-def _ping_after_idling(engine: Engine) -> None:
-    """Try a connection before use when it lay idle: a ping each time costs a third of a listing.
-
-    One that broke while in use is told by the first statement, and the pool then drops them all.
-    """
-
-    @event.listens_for(engine, "checkin")
-    def lay_down(_connection: object, record: ConnectionPoolEntry) -> None:
-        record.info["idle_since"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def take_up(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-        if time.monotonic() - record.info.get("idle_since", 0.0) < _IDLE_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as gone:
-            raise DisconnectionError from gone  # the pool tries another connection
 
 
 def rows(tx: Connection, statement: Executable, values: Any = None) -> int:
