@@ -12,8 +12,8 @@ import requests
 from world import Caller, Served, World, xml
 
 from transom.domain.errors import ExchangeError, StorageFull, TooMany, Unavailable
-from transom.frontends.rest.errors import Answerer, Support
-from transom.frontends.rest.wire import Media
+from transom.frontends.encoding import Media
+from transom.frontends.errors import Answerer, Support
 
 XML = {"Accept": "application/xml"}
 

@@ -25,8 +25,8 @@ from transom.core.retention import SYSTEM
 from transom.core.signed_urls import URL_LIFE
 from transom.domain.entitlement import Entitlement, Level
 from transom.domain.errors import ExchangeError, StorageFull, TooMany, Unavailable
-from transom.frontends.s3 import receive
-from transom.frontends.s3.receive import Pace
+from transom.frontends import intake
+from transom.frontends.intake import Pace
 from transom.frontends.s3.routes import SINGLE_PUT_BYTES, S3Door
 from transom.frontends.shell import Shell
 from transom.server.listeners import Listener, bind
@@ -321,7 +321,7 @@ def test_a_body_without_a_length_is_refused(caller: Caller) -> None:
 def test_a_body_is_pushed_to_the_disk_while_more_of_it_comes(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receive, "FLUSH_EVERY", 64 << 10)
+    monkeypatch.setattr(intake, "FLUSH_EVERY", 64 << 10)
     content = bytes(range(256)) * (16 << 10)
 
     record = caller.tracked(caller.upload("0001/app1/in/flushed.bin", content))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from typing import cast
+from urllib.parse import unquote
 
 from starlette.types import Receive, Scope
 
-from transom.domain.errors import BadParameter
+from transom.core.grants import Tokens
+from transom.domain.entitlement import Actor
+from transom.domain.errors import BadParameter, GrantInvalid
 from transom.domain.submission import AccessMethod, Client
+from transom.frontends.errors import WrongMethod
 
 _MAX_SOFTWARE = 200
 
@@ -49,3 +53,30 @@ async def small_body(receive: Receive, limit: int) -> bytes:
             raise BadParameter("body", f"longer than {limit} bytes")
         if not message.get("more_body", False):
             return bytes(body)
+
+
+def segments(raw_path: bytes) -> list[str]:
+    """The levels of a path, each decoded once; one slash at the end is no level."""
+    path = raw_path.decode("latin-1").removeprefix("/")
+    try:
+        return [unquote(part, errors="strict") for part in path.removesuffix("/").split("/")]
+    except UnicodeDecodeError as wrong:
+        raise BadParameter("path", "it is not UTF-8 when percent-decoded") from wrong
+
+
+def require_method(scope: Scope, *allowed: str) -> None:
+    """Return quietly when the request has one of these methods; raises WrongMethod."""
+    if scope["method"] not in allowed:
+        raise WrongMethod(*allowed)
+
+
+def bearer(tokens: Tokens, scope: Scope) -> Actor:
+    """Who a bearer token speaks for; tokens in queries are refused unread (RFC 6750, 2.3).
+
+    Raises:
+        GrantInvalid: there is no token, or it is no longer good.
+    """
+    scheme, _, token = header(scope, "authorization").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise GrantInvalid("no bearer token")
+    return tokens.redeem(token.strip(), source(scope), scope["request_id"])

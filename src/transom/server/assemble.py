@@ -35,9 +35,10 @@ from transom.core.signed_urls import Endpoint, SignedUrls
 from transom.core.tools import Keeping, Tools
 from transom.core.tracking import Tracking
 from transom.core.uploads import Uploads
-from transom.frontends.rest.errors import Answerer, Support, WrongHost
+from transom.frontends.encoding import Media
+from transom.frontends.errors import Answerer, Support, WrongHost
 from transom.frontends.rest.routes import RestDoor
-from transom.frontends.rest.wire import Links, Media, TrackingStyle
+from transom.frontends.rest.wire import Links, TrackingStyle
 from transom.frontends.s3 import errors as s3_errors
 from transom.frontends.s3.routes import S3Door
 from transom.frontends.shell import Door, Shell

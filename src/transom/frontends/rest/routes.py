@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
-from urllib.parse import parse_qs, unquote, urlencode
+from urllib.parse import parse_qs, urlencode
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -21,7 +21,7 @@ from transom.core.browse import Folder
 from transom.core.exchange import Exchange
 from transom.core.tracking import Position, Query
 from transom.domain.entitlement import Actor
-from transom.domain.errors import BadParameter, ExchangeError, GrantInvalid, Unavailable
+from transom.domain.errors import BadParameter, ExchangeError, Unavailable
 from transom.domain.listing import Listing
 from transom.domain.names import (
     Place,
@@ -33,10 +33,11 @@ from transom.domain.names import (
 )
 from transom.domain.submission import AccessMethod, State, Submission
 from transom.frontends import context
-from transom.frontends.requests import client, header, source
+from transom.frontends.encoding import Json, Media, encode, media_of
+from transom.frontends.errors import Answerer, NoResource
+from transom.frontends.requests import bearer, client, header, require_method, segments
 from transom.frontends.rest import streams, wire
-from transom.frontends.rest.errors import Answerer, NoResource, WrongMethod
-from transom.frontends.rest.wire import Json, Links, Media, TrackingStyle, encode, media_of
+from transom.frontends.rest.wire import Links, TrackingStyle
 from transom.frontends.workers import Workers
 
 _MAX_PAGE = 500
@@ -68,32 +69,27 @@ class RestDoor:
         await response(scope, receive, send)
 
     async def _route(self, scope: Scope, media: Media) -> Response:
-        head, *path = _segments(scope["raw_path"])
+        head, *path = segments(scope["raw_path"])
         match head, path:
             case "files", _:
                 return await self._files(scope, media, path)
             case "tracking", []:
-                _require_method(scope, "GET")
+                require_method(scope, "GET")
                 return await self._tracking(scope, media)
             case "health" | "ready", []:
-                _require_method(scope, "GET", "HEAD")
+                require_method(scope, "GET", "HEAD")
                 return await self._health(media, deep=head == "ready")
             case "openapi.json", []:
-                _require_method(scope, "GET")
+                require_method(scope, "GET")
                 return Response(self.openapi, media_type="application/json")
             case ".well-known", ["transom"]:
-                _require_method(scope, "GET")
+                require_method(scope, "GET")
                 return _shaped(self.about, media, "transom")
             case _:
                 raise NoResource
 
     def _actor(self, scope: Scope) -> Actor:
-        """Who a bearer token speaks for; tokens in queries are refused unread (RFC 6750, 2.3)."""
-        scheme, _, token = header(scope, "authorization").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise GrantInvalid("no bearer token")
-        redeem = self.exchange.tokens.redeem
-        return redeem(token.strip(), source(scope), scope["request_id"])
+        return bearer(self.exchange.tokens, scope)
 
     # --- /files ----------------------------------------------------------------------------------
     # All of one answer happens in one visit to a worker: each visit costs a change of thread.
@@ -103,7 +99,7 @@ class RestDoor:
             shaped, tracking_id = await self.workers.run(self._put, scope, path)
             context.tracking_id.set(tracking_id)
             return _shaped(shaped, media, "upload")
-        _require_method(scope, "GET", *(["PUT"] if len(path) == _FILE_LEVEL else []))
+        require_method(scope, "GET", *(["PUT"] if len(path) == _FILE_LEVEL else []))
         match path:
             case [org, name, space]:
                 return await self._sub_space(scope, (org, name, space), media)
@@ -230,20 +226,6 @@ class RestDoor:
 def _shaped(value: object, media: Media, root: str) -> Response:
     content, media_type = encode(value, media, root)
     return Response(content, media_type=media_type)
-
-
-def _require_method(scope: Scope, *allowed: str) -> None:
-    if scope["method"] not in allowed:
-        raise WrongMethod(*allowed)
-
-
-def _segments(raw_path: bytes) -> list[str]:
-    """The levels of a path, each decoded once; one slash at the end is no level."""
-    path = raw_path.decode("latin-1").removeprefix("/")
-    try:
-        return [unquote(part, errors="strict") for part in path.removesuffix("/").split("/")]
-    except UnicodeDecodeError as wrong:
-        raise BadParameter("path", "it is not UTF-8 when percent-decoded") from wrong
 
 
 def _place(org: str, application: str, space: str) -> Place:

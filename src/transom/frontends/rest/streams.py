@@ -9,8 +9,9 @@ from typing import TypeVar
 from transom.core.browse import Folder
 from transom.domain.listing import Listing
 from transom.domain.names import Place
+from transom.frontends.encoding import Json, Media, element
 from transom.frontends.rest import wire
-from transom.frontends.rest.wire import Json, Links, Media
+from transom.frontends.rest.wire import Links
 from transom.frontends.workers import Workers
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ async def array(
 def _items(shapes: list[Json], item: str, *, is_json: bool) -> bytes:
     if is_json:
         return ",".join(json.dumps(each, separators=(",", ":")) for each in shapes).encode()
-    return b"".join(wire.element(item, each) for each in shapes)
+    return b"".join(element(item, each) for each in shapes)
 
 
 async def sub_space(

@@ -7,11 +7,9 @@ answers to step 1 of a transfer, and the XML form: those are ours (docs/referenc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from transom.core.browse import Folder
@@ -19,37 +17,7 @@ from transom.core.signed_urls import SignedUrl
 from transom.domain.listing import Listing
 from transom.domain.names import Place
 from transom.domain.submission import OUTCOMES, State, Submission
-from transom.frontends import markup
-
-Json = dict[str, Any]
-
-
-class Media(Enum):
-    """What an answer is written in."""
-
-    JSON = "application/json"
-    XML = "application/xml"
-
-
-def media_of(accept: str) -> Media:
-    """XML when an Accept header asks for it and not for JSON; JSON is the default (guide 5.3)."""
-    wanted = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    if Media.JSON.value in wanted or not {"application/xml", "text/xml"} & set(wanted):
-        return Media.JSON
-    return Media.XML
-
-
-def encode(value: object, media: Media, root: str) -> tuple[bytes, str]:
-    """A body and its media type. In XML, `root` names the outer element."""
-    if media is Media.JSON:
-        return json.dumps(value, separators=(",", ":")).encode(), media.value
-    head = '<?xml version="1.0" encoding="UTF-8"?>'
-    return (head + "".join(_elements(root, value))).encode(), media.value
-
-
-def element(name: str, value: object) -> bytes:
-    """One XML element (or, of an array, several), as it stands inside a document."""
-    return "".join(_elements(name, value)).encode()
+from transom.frontends.encoding import Json, Media, element
 
 
 def around(head: Json, own_links: Json, media: Media) -> tuple[bytes, bytes, bytes]:
@@ -62,19 +30,6 @@ def around(head: Json, own_links: Json, media: Media) -> tuple[bytes, bytes, byt
     opening = json.dumps(head, separators=(",", ":"))[:-1] + ',"children":['
     links = json.dumps(own_links, separators=(",", ":"))[:-1]
     return opening.encode(), f'],"_links":{links},"children":['.encode(), b"]}}"
-
-
-def _elements(name: str, value: object) -> Iterator[str]:
-    """An object is its members, an array its items under one name, null nothing at all."""
-    if isinstance(value, Mapping):
-        inner = "".join(part for key, item in value.items() for part in _elements(key, item))
-        yield f"<{name}>{inner}</{name}>"
-    elif isinstance(value, list):
-        for item in value:
-            yield from _elements(name, item)
-    elif value is not None:
-        text = str(value).lower() if isinstance(value, bool) else markup.text(str(value))
-        yield f"<{name}>{text}</{name}>"
 
 
 # --- times ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from transom.domain import errors, signature
 from transom.domain.errors import AlreadySubmitted, ExchangeError, TooMany
 from transom.domain.signature import SignatureExpired, SignatureRefused
+from transom.frontends.errors import BodyBrokeOff, PreconditionFailed, RangeNotSatisfiable
 from transom.frontends.s3 import wire
 
 
@@ -26,34 +27,6 @@ class MissingLength(ExchangeError):
 
     def __init__(self) -> None:
         super().__init__("You must provide the Content-Length header.")
-
-
-class RangeNotSatisfiable(ExchangeError):
-    """A range that begins after the end."""
-
-    code = "range_not_satisfiable"
-
-    def __init__(self, size: int) -> None:
-        super().__init__("The requested range is not satisfiable.")
-        self.size = size
-
-
-class PreconditionFailed(ExchangeError):
-    """The file is not the one that If-Match or If-Unmodified-Since names."""
-
-    code = "precondition_failed"
-
-    def __init__(self) -> None:
-        super().__init__("At least one of the preconditions you specified did not hold.")
-
-
-class BodyBrokeOff(ExchangeError):
-    """The client went away, or sent too slowly, before the whole body had come."""
-
-    code = "incomplete_body"
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"{why} Nothing was submitted. Send it again.")
 
 
 ANSWERS: dict[type[ExchangeError], tuple[int, str]] = {

@@ -6,38 +6,33 @@ after that: the body is first asked for when the upload is open.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
-import contextlib
 from dataclasses import dataclass, field
 
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from transom.core.bodies import Body, Stated
 from transom.core.checksums import Algorithm
-from transom.core.downloads import Download
 from transom.core.exchange import Exchange
 from transom.core.signed_urls import Redeemed
 from transom.domain.errors import BadParameter, ExchangeError, GrantInvalid, TooLarge
-from transom.domain.listing import Listing
 from transom.domain.signature import RawRequest
 from transom.domain.submission import Submission
 from transom.frontends import context
+from transom.frontends.conditions import Conditions, is_unchanged, window
+from transom.frontends.errors import BodyBrokeOff
+from transom.frontends.headers import etag, repr_digest
+from transom.frontends.intake import Incoming, Intake, Pace
 from transom.frontends.requests import header, source
 from transom.frontends.s3 import errors, wire
-from transom.frontends.s3.conditions import Conditions, Window, is_unchanged, window
-from transom.frontends.s3.errors import BodyBrokeOff, MethodNotAllowed, MissingLength
-from transom.frontends.s3.receive import Intake, Pace
+from transom.frontends.s3.errors import MethodNotAllowed, MissingLength
+from transom.frontends.sending import describe, send_file, start
 from transom.frontends.workers import Workers
 from transom.ports import Clock
 
 SINGLE_PUT_BYTES = 5 << 30
-BLOCK_BYTES = 256 << 10
-_BLOCKS_IN_A_ROW = 16  # measured: a pause after each block costs 4 % of the throughput
-_DRAIN_BYTES = 64 << 20
-_DRAIN_SECONDS = 10
 _CHECKSUM = "x-amz-checksum-"
 
 
@@ -52,7 +47,7 @@ class S3Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        receive = _Incoming(receive)
+        receive = Incoming(receive)
         try:
             if scope["method"] not in {"GET", "HEAD", "PUT"}:
                 raise MethodNotAllowed
@@ -81,7 +76,7 @@ class S3Door:
         return self.exchange.signed_urls.redeem(request, source(scope), scope["request_id"])
 
     async def _refuse(
-        self, error: ExchangeError, scope: Scope, receive: _Incoming, send: Send
+        self, error: ExchangeError, scope: Scope, receive: Incoming, send: Send
     ) -> None:
         response = errors.answer(error, scope["request_id"], wire.zulu(self.clock.wall()))
         if scope["method"] == "PUT":
@@ -129,14 +124,14 @@ class S3Door:
             header(scope, "if-unmodified-since"),
         )
         if is_unchanged(asked, listing):
-            headers = _describe(listing)
+            headers = describe(listing)
             del headers["Content-Length"]  # the server would wait for as many bytes
-            await _start(send, 304, headers)
+            await start(send, 304, headers)
             await send({"type": "http.response.body"})
             return
         part = window(header(scope, "range"), header(scope, "if-range"), listing)
         if scope["method"] == "HEAD":
-            await _start(send, 206 if part else 200, _describe(listing, part))
+            await start(send, 206 if part else 200, describe(listing, part))
             await send({"type": "http.response.body"})
             return
         opened = await self.workers.run(
@@ -147,61 +142,17 @@ class S3Door:
             part.length if part else None,
         )
         try:
-            await _send(opened, part, receive, send)
+            await send_file(opened, part, receive, send)
         finally:
             opened.reader.close()
-
-
-async def _send(opened: Download, part: Window | None, receive: Receive, send: Send) -> None:
-    gone = asyncio.ensure_future(_disconnected(receive))
-    blocks = 0
-    try:
-        await _start(send, 206 if part else 200, _describe(opened.listing, part))
-        while not gone.done() and (block := opened.reader.read(BLOCK_BYTES)):
-            await send({"type": "http.response.body", "body": block, "more_body": True})
-            # To a client that is gone, sending is a quick nothing: without a pause now and then the
-            # rest of the file would be read for nobody, and nobody else served meanwhile.
-            blocks += 1
-            if blocks % _BLOCKS_IN_A_ROW == 0:
-                await asyncio.sleep(0)
-        if not gone.done():
-            await send({"type": "http.response.body"})
-    finally:
-        gone.cancel()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-
-
-def _describe(listing: Listing, part: Window | None = None) -> dict[str, str]:
-    headers = {
-        "Content-Type": "application/octet-stream",
-        "Content-Disposition": f'attachment; filename="{listing.name}"',
-        "Content-Length": str(part.length if part else listing.size),
-        "Accept-Ranges": "bytes",
-        "ETag": wire.etag(listing.sha256),
-        "Last-Modified": wire.http_date(listing.listed_at),
-        "Repr-Digest": wire.repr_digest(listing.sha256),
-    }
-    if part:
-        last = part.start + part.length - 1
-        headers["Content-Range"] = f"bytes {part.start}-{last}/{listing.size}"
-    return headers
 
 
 def _received(submission: Submission) -> Response:
     response = Response(status_code=200)
     response.headers["x-transom-tracking-id"] = submission.tracking_id
     if submission.sha256 is not None:
-        response.headers["ETag"] = wire.etag(submission.sha256)
-        response.headers["Repr-Digest"] = wire.repr_digest(submission.sha256)
+        response.headers["ETag"] = etag(submission.sha256)
+        response.headers["Repr-Digest"] = repr_digest(submission.sha256)
     return response
 
 
@@ -230,24 +181,3 @@ def _decoded(name: str, value: bytes) -> bytes:
         return base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise BadParameter(name, "a digest in base64") from None
-
-
-class _Incoming:
-    """The messages of a request. It knows when the last one was taken: to ask again would hang."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._ended = False
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self._ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
-        return message
-
-    async def drain(self) -> None:
-        """Read what a client sends anyway, so that it gets to see the refusal; within bounds."""
-        taken = 0
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                while not self._ended and taken < _DRAIN_BYTES:
-                    taken += len((await self()).get("body", b""))

@@ -6,7 +6,6 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import format_datetime
 
 from transom.frontends import markup
 
@@ -24,21 +23,6 @@ def error(
 def host_id(request_id: str) -> str:
     """The second id that S3 answers carry; here it only repeats the first, hashed."""
     return base64.b64encode(hashlib.sha256(request_id.encode()).digest()).decode()
-
-
-def etag(sha256: str) -> str:
-    """The entity tag of a file: opaque, with a dash, so that no client takes it for an MD5."""
-    return f'"{sha256[:32]}-1"'
-
-
-def repr_digest(sha256: str) -> str:
-    """The Repr-Digest header of RFC 9530."""
-    return f"sha-256=:{base64.b64encode(bytes.fromhex(sha256)).decode()}:"
-
-
-def http_date(instant: datetime) -> str:
-    """An instant as HTTP headers write it."""
-    return format_datetime(instant.astimezone(UTC), usegmt=True)
 
 
 def zulu(instant: datetime) -> str:

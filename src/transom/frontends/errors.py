@@ -1,4 +1,7 @@
-"""The one table from error type to REST answer (decisions.md section 1)."""
+"""Errors of front ends, and the one table from error type to the answer of an API.
+
+The REST API and the gateway share it (decisions.md section 1); the other doors have their own.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from starlette.responses import Response
 
 from transom.domain import errors
 from transom.domain.errors import ExchangeError, NotEntitled, SignInError, TooMany
-from transom.frontends.rest.wire import Json, Media, encode
+from transom.frontends.encoding import Json, Media, encode
 
 
 class NoResource(ExchangeError):
@@ -41,6 +44,34 @@ class WrongHost(ExchangeError):
         super().__init__("This server is not the host that the request names. Check the address.")
 
 
+class RangeNotSatisfiable(ExchangeError):
+    """A range that begins after the end."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__("The requested range is not satisfiable.")
+        self.size = size
+
+
+class PreconditionFailed(ExchangeError):
+    """The file is not the one that If-Match or If-Unmodified-Since names."""
+
+    code = "precondition_failed"
+
+    def __init__(self) -> None:
+        super().__init__("At least one of the preconditions you specified did not hold.")
+
+
+class BodyBrokeOff(ExchangeError):
+    """The client went away, or sent too slowly, before the whole body had come."""
+
+    code = "incomplete_body"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why} Nothing was submitted. Send it again.")
+
+
 STATUS: dict[type[ExchangeError], int] = {
     errors.SignInError: 401,
     errors.NotEntitled: 401,
@@ -59,6 +90,9 @@ STATUS: dict[type[ExchangeError], int] = {
     errors.WrongState: 409,
     errors.Unavailable: 503,
     errors.StorageFull: 507,
+    RangeNotSatisfiable: 416,
+    PreconditionFailed: 412,
+    BodyBrokeOff: 400,
 }
 """Looked up along the class's ancestry; a test walks the tree and fails on a leaf left out."""
 
@@ -109,15 +143,16 @@ class Answerer:
 
 def _headers(error: ExchangeError) -> dict[str, str]:
     match error:
-        case NotEntitled():
-            return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-        case SignInError():
-            return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+        case NotEntitled() | SignInError():
+            why = "insufficient_scope" if isinstance(error, NotEntitled) else "invalid_token"
+            return {"WWW-Authenticate": f'Bearer error="{why}"'}
         case WrongMethod():
             return {"Allow": ", ".join(error.allowed)}
         case TooMany():
             return {"Retry-After": str(max(1, round(error.retry_after.total_seconds())))}
         case errors.Unavailable():
             return {"Retry-After": "2"}
+        case RangeNotSatisfiable():
+            return {"Content-Range": f"bytes */{error.size}"}
         case _:
             return {}

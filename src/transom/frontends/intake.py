@@ -7,15 +7,18 @@ there. What may wait for the disk (flushing, committing) runs in a worker.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
+from typing import Protocol
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
-from transom.core.bodies import Body
-from transom.frontends.s3.errors import BodyBrokeOff
+from transom.frontends.errors import BodyBrokeOff
 from transom.frontends.workers import Workers
 
 FLUSH_EVERY = 32 << 20
+_DRAIN_BYTES = 64 << 20
+_DRAIN_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,24 @@ class Pace:
     least_bytes: int = 60 * 1024
 
 
+class Taking(Protocol):
+    """What takes a body in order, from first byte to last."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it took."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes."""
+
+    def flush(self) -> None:
+        """Push what was taken towards the disk."""
+
+
 class Intake:
     """Feeds one request's body to the core."""
 
-    def __init__(self, body: Body, workers: Workers, pace: Pace) -> None:
+    def __init__(self, body: Taking, workers: Workers, pace: Pace) -> None:
         self._body = body
         self._workers = workers
         self._pace = pace
@@ -75,3 +92,25 @@ class Intake:
         if self._flushing is not None:
             await asyncio.wait([self._flushing])
             self._flushing.exception()
+
+
+class Incoming:
+    """The messages of a request. It knows when the last one was taken: to ask again would hang."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        self._ended = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Read what a client sends anyway, so that it gets to see the refusal; within bounds."""
+        taken = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while not self._ended and taken < _DRAIN_BYTES:
+                    taken += len((await self()).get("body", b""))

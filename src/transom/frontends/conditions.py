@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from transom.domain.listing import Listing
-from transom.frontends.s3.errors import PreconditionFailed, RangeNotSatisfiable
-from transom.frontends.s3.wire import etag
+from transom.frontends.errors import PreconditionFailed, RangeNotSatisfiable
+from transom.frontends.headers import etag
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
