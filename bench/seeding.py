@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transom.core.administration import NewAccount
 from transom.core.exchange import Exchange
+from transom.core.publishing import Result
 from transom.core.retention import SYSTEM
 from transom.domain.entitlement import Entitlement, Level, PrincipalKind
 from transom.domain.errors import WrongState
@@ -73,9 +74,8 @@ def publish(exchange: Exchange, name: str, content: Iterable[bytes]) -> None:
     """A file in the outbound sub-space, from its blocks."""
     place = Place.parse(f"{ORG}/{APPLICATION}/out")
     publisher = exchange.tokens.acting(exchange.administration.account(_PUBLISHER).id, "")
-    at = 0
-    with exchange.handoff.publish(publisher, place, FileName(name)) as publication:
+    result = Result(place.application, place.sub_space, FileName(name), (place.org,))
+    with exchange.publishing.begin(publisher, result) as publication:
         for block in content:
-            publication.write(at, block)
-            at += len(block)
+            publication.feed(block)
         publication.commit()

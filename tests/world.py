@@ -28,8 +28,9 @@ from sqlalchemy import Row, select
 
 from transom.core import catalogue
 from transom.core.administration import NewAccount
-from transom.core.handoff import Lease
+from transom.core.handoff import Claim, Lease
 from transom.core.passwords import Argon2Cost
+from transom.core.publishing import Result
 from transom.core.retention import SYSTEM
 from transom.core.tools import Tools
 from transom.domain.entitlement import Actor, Entitlement, Level, PrincipalKind
@@ -147,15 +148,16 @@ class Processor:
         return self.account.actor
 
     def claim(self, limit: int = 10, minutes: float = 5) -> tuple[Lease, ...]:
-        handoff = self.account.world.exchange.handoff
-        return handoff.claim(self.actor, self.application, limit, timedelta(minutes=minutes))
+        asked = Claim(self.application, limit, timedelta(minutes=minutes))
+        return self.account.world.exchange.handoff.claim(self.actor, asked)
 
     def publish(self, path: str, content: bytes = b"result", about: str = "") -> Listing:
         place, name = place_and_name(path)
-        publish = self.account.world.exchange.handoff.publish
-        with publish(self.actor, place, name, about) as publication:
-            publication.write(0, content)
-            return publication.commit()
+        result = Result(place.application, place.sub_space, name, (place.org,), about)
+        with self.account.world.exchange.publishing.begin(self.actor, result) as publication:
+            publication.feed(content)
+            (listing,) = publication.commit()
+            return listing
 
 
 @dataclass

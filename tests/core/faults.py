@@ -23,6 +23,7 @@ from transom.core.bodies import Bodies
 from transom.core.doorbell import Doorbell
 from transom.core.downloads import Downloads
 from transom.core.handoff import HandOff
+from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.tools import Tools
 from transom.core.uploads import Uploads
@@ -105,7 +106,11 @@ class Program:
 
     @property
     def handoff(self) -> HandOff:
-        return HandOff(self.tools, self.identity)
+        return HandOff(self.tools)
+
+    @property
+    def publishing(self) -> Publishing:
+        return Publishing(self.tools, self.identity)
 
     @property
     def retention(self) -> Retention:

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from world import World, tracking_id
 
-from transom.domain.entitlement import Rights
-from transom.domain.errors import BadParameter, IncompleteUpload, NotEntitled, NotFound, WrongState
+from transom.core.handoff import Answer, Claim, Owed
+from transom.domain.errors import BadParameter, NotEntitled, NotFound, WrongState
 from transom.domain.names import FileName, Place
 from transom.domain.submission import AccessMethod, Client, Finding, State
 
@@ -49,7 +49,7 @@ def test_only_the_application_s_own_account_claims(sqlite_world: World) -> None:
 
     for account in (firm, other.account):
         with pytest.raises(NotEntitled):
-            handoff.claim(account.actor, "app1", 1, timedelta(minutes=1))
+            handoff.claim(account.actor, Claim("app1", 1, timedelta(minutes=1)))
 
 
 def test_a_lease_that_ran_out_is_offered_again_and_its_holder_is_told(world: World) -> None:
@@ -112,7 +112,7 @@ def test_an_answer_comes_with_findings_and_may_be_repeated(world: World, outcome
     handoff.acknowledge(app.actor, sent.tracking_id, lease.fence)
 
     for _ in range(2):
-        handoff.report(app.actor, sent.tracking_id, lease.fence, outcome, found)
+        handoff.report(app.actor, sent.tracking_id, lease.fence, Answer(outcome, found))
 
     tracked = world.exchange.tracking.one(firm.actor, sent.tracking_id)
     assert (tracked.state, tracked.findings) == (outcome, found)
@@ -127,15 +127,15 @@ def test_illegal_moves_are_refused(world: World) -> None:
         handoff.acknowledge(app.actor, sent, 1)
     (lease,) = app.claim()
     with pytest.raises(WrongState):  # not acknowledged
-        handoff.report(app.actor, sent, lease.fence, State.ACCEPTED)
+        handoff.report(app.actor, sent, lease.fence, Answer(State.ACCEPTED))
     with pytest.raises(WrongState):  # a number of his own making
         handoff.acknowledge(app.actor, sent, lease.fence + 1)
     handoff.acknowledge(app.actor, sent, lease.fence)
     with pytest.raises(BadParameter):
-        handoff.report(app.actor, sent, lease.fence, State.RECEIVED)
-    handoff.report(app.actor, sent, lease.fence, State.ACCEPTED)
+        handoff.report(app.actor, sent, lease.fence, Answer(State.RECEIVED))
+    handoff.report(app.actor, sent, lease.fence, Answer(State.ACCEPTED))
     with pytest.raises(WrongState):  # answered otherwise before
-        handoff.report(app.actor, sent, lease.fence, State.REJECTED)
+        handoff.report(app.actor, sent, lease.fence, Answer(State.REJECTED))
     with pytest.raises(WrongState):  # no lease runs any more
         handoff.extend(app.actor, sent, lease.fence, timedelta(minutes=1))
 
@@ -180,58 +180,6 @@ def test_a_requested_submission_has_no_content_yet(world: World) -> None:
         world.exchange.handoff.content(app.actor, asked.submission.tracking_id)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "9999/app1/out/answer.txt",  # no such organization
-        "0001/app1/in/answer.txt",  # inbound
-        "0001/app1/in_arcv/answer.txt",  # the archive
-        "0001/app1/nowhere/answer.txt",
-    ],
-)
-def test_results_go_only_into_outbound_sub_spaces_of_organizations_that_exist(
-    sqlite_world: World, path: str
-) -> None:
-    with pytest.raises(NotFound):
-        sqlite_world.processor().publish(path)
-
-
-def test_nobody_publishes_for_another_application(sqlite_world: World) -> None:
-    with pytest.raises(NotEntitled):
-        sqlite_world.processor("app2").publish("0001/app1/out/answer.txt")
-
-
-def test_a_result_with_a_hole_is_not_published(sqlite_world: World) -> None:
-    firm, app = sqlite_world.account(), sqlite_world.processor()
-    publish = sqlite_world.exchange.handoff.publish
-    with (
-        publish(app.actor, Place.parse("0001/app1/out"), FileName("a.txt")) as publication,
-        pytest.raises(IncompleteUpload),
-    ):
-        publication.write(10, b"late")
-        publication.commit()
-
-    assert firm.names("0001/app1/out") == []
-
-
-def test_an_open_set_opens_for_the_organization_that_something_is_published_to(
-    world: World,
-) -> None:
-    world.guide_catalogue()
-    app = world.processor("tradejrnl")
-    mine = world.account("0001", application="tradejrnl", may="download")
-    theirs = world.account("0002", application="tradejrnl", may="download")
-
-    app.publish("0001/tradejrnl/equities/2026.csv", b"journal")
-    app.publish("0001/tradejrnl/equities/2027.csv", b"journal")
-
-    shown = world.exchange.browse.application(mine.actor, "0001", "tradejrnl")
-    assert [child.name for child in shown.children] == ["equities"]
-    assert mine.fetch("0001/tradejrnl/equities/2026.csv") == b"journal"
-    with pytest.raises(NotEntitled):
-        world.exchange.browse.application(theirs.actor, "0002", "tradejrnl")
-
-
 def test_a_gated_sub_space_offers_nothing_to_its_application(world: World) -> None:
     world.application("scanned", gate="virus-scan")
     firm = world.account(application="scanned")
@@ -258,14 +206,13 @@ def test_whoever_waits_is_woken_by_a_commit(sqlite_world: World) -> None:
 )
 def test_a_malformed_and_an_unknown_id_are_not_found_alike(world: World, tracking_id: str) -> None:
     app, handoff = world.processor(), world.exchange.handoff
-    place, name = Place.parse("0001/app1/out"), FileName("a.txt")
 
     for call in (
         lambda: handoff.acknowledge(app.actor, tracking_id, 1),
-        lambda: handoff.report(app.actor, tracking_id, 1, State.ACCEPTED),
+        lambda: handoff.report(app.actor, tracking_id, 1, Answer(State.ACCEPTED)),
         lambda: handoff.extend(app.actor, tracking_id, 1, timedelta(minutes=1)),
         lambda: handoff.content(app.actor, tracking_id),
-        lambda: handoff.publish(app.actor, place, name, tracking_id or "-"),
+        lambda: app.publish("0001/app1/out/a.txt", about=tracking_id or "-"),
     ):
         with pytest.raises(NotFound):
             call()
@@ -300,13 +247,182 @@ def test_a_lease_whose_submission_is_gone_is_not_handed_out(world: World) -> Non
     with world.database.transaction() as tx:
         tx.exec_driver_sql("DELETE FROM submissions")
 
-    with pytest.raises(NotFound):
-        app.claim()
+    assert app.claim() == ()
 
 
-def test_nothing_is_published_for_an_application_that_is_not_loaded(world: World) -> None:
-    app = world.processor()
-    ghost = replace(app.actor, rights=Rights(processes=frozenset({"ghost"})))
+def test_a_claim_may_be_for_some_sub_spaces_only(world: World) -> None:
+    world.guide_catalogue()
+    firm, app = world.account(application="blshts"), world.processor("blshts")
+    firm.submit("0001/blshts/finra_in/a.txt")
+    wanted = firm.submit("0001/blshts/sec_in/b.txt")
+    asked = Claim("blshts", 10, timedelta(minutes=5), sub_spaces=("sec_in",))
 
-    with pytest.raises(NotFound):
-        world.exchange.handoff.publish(ghost, Place.parse("0001/ghost/out"), FileName("a.txt"))
+    held = world.exchange.handoff.claim(app.actor, asked)
+
+    assert [lease.submission.tracking_id for lease in held] == [wanted.tracking_id]
+    with pytest.raises(BadParameter, match="finra_in, sec_in"):
+        world.exchange.handoff.claim(app.actor, replace(asked, sub_spaces=("out",)))
+
+
+def test_across_sub_spaces_the_oldest_is_first(world: World) -> None:
+    world.guide_catalogue()
+    firm, app = world.account(application="blshts"), world.processor("blshts")
+    for path in ("sec_in/1.txt", "finra_in/2.txt", "sec_in/3.txt"):
+        firm.submit(f"0001/blshts/{path}")
+        world.clock.pass_time(timedelta(seconds=1))
+
+    assert [lease.submission.name for lease in app.claim(limit=2)] == ["1.txt", "2.txt"]
+
+
+def test_a_claim_under_a_key_gives_the_same_leases_again(world: World) -> None:
+    firm, app, handoff = world.account(), world.processor(), world.exchange.handoff
+    for name in ("a.zip", "b.zip", "c.zip"):
+        firm.submit(f"0001/app1/in/{name}")
+        world.clock.pass_time(timedelta(seconds=1))
+    asked = Claim("app1", 2, timedelta(minutes=5), key="k1")
+
+    first, again = handoff.claim(app.actor, asked), handoff.claim(app.actor, asked)
+    other = handoff.claim(app.actor, replace(asked, key="k2"))
+    foreign = handoff.claim(world.processor().actor, asked)
+
+    assert again == first
+    assert [lease.submission.name for lease in first] == ["a.zip", "b.zip"]
+    assert [lease.submission.name for lease in other] == ["c.zip"]
+    assert foreign == ()
+
+
+def test_a_lease_belongs_to_the_account_that_claimed(world: World) -> None:
+    sent = world.account().submit("0001/app1/in/filing.zip").tracking_id
+    app, other, handoff = world.processor(), world.processor(), world.exchange.handoff
+    (lease,) = app.claim()
+    answer = Answer(State.ACCEPTED, acknowledge=True)
+
+    for forged in (
+        lambda: handoff.acknowledge(other.actor, sent, lease.fence),
+        lambda: handoff.report(other.actor, sent, lease.fence, answer),
+        lambda: handoff.extend(other.actor, sent, lease.fence, timedelta(minutes=5)),
+        lambda: handoff.release(other.actor, sent, lease.fence),
+    ):
+        with pytest.raises(WrongState):
+            forged()
+
+    assert handoff.report(app.actor, sent, lease.fence, answer).state is State.ACCEPTED
+
+
+def test_taken_over_and_answered_in_one_step(world: World) -> None:
+    firm, app = world.account(), world.processor()
+    sent = firm.submit("0001/app1/in/filing.zip").tracking_id
+    (lease,) = app.claim()
+
+    answered = world.exchange.handoff.report(
+        app.actor, sent, lease.fence, Answer(State.REJECTED, acknowledge=True)
+    )
+
+    assert (answered.state, answered.taken_at) == (State.REJECTED, world.clock.now())
+    assert firm.names("0001/app1/in") == []
+
+
+def test_the_same_outcome_with_other_findings_is_another_answer(world: World) -> None:
+    sent = world.account().submit("0001/app1/in/filing.zip").tracking_id
+    app, handoff = world.processor(), world.exchange.handoff
+    (lease,) = app.claim()
+    found = (Finding("1", "date", "E1", "Not a date."),)
+    first = Answer(State.REJECTED, found, acknowledge=True)
+    handoff.report(app.actor, sent, lease.fence, first)
+
+    handoff.report(app.actor, sent, lease.fence, first)
+    with pytest.raises(WrongState, match="already"):
+        handoff.report(app.actor, sent, lease.fence, Answer(State.REJECTED))
+
+
+def test_what_was_taken_over_and_left_is_owed_and_can_be_claimed_as_such(world: World) -> None:
+    sent = world.account().submit("0001/app1/in/filing.zip").tracking_id
+    app, heir, handoff = world.processor(), world.processor(), world.exchange.handoff
+    (lease,) = app.claim(minutes=5)
+    handoff.acknowledge(app.actor, sent, lease.fence)
+    owed = Claim("app1", 10, timedelta(minutes=5), owed=True)
+
+    assert [each.submission.tracking_id for each in handoff.owed(heir.actor, "app1")] == [sent]
+    assert handoff.claim(heir.actor, owed) == ()  # somebody is at it
+    world.clock.pass_time(timedelta(minutes=4))
+    handoff.extend(app.actor, sent, lease.fence, timedelta(minutes=5))
+    world.clock.pass_time(timedelta(minutes=4))
+    assert handoff.claim(heir.actor, owed) == ()  # and still is
+    world.clock.pass_time(timedelta(minutes=2))
+    assert heir.claim() == ()  # it was taken over: nobody is offered it by accident
+    (again,) = handoff.claim(heir.actor, owed)
+
+    assert (again.acknowledged, again.fence) == (True, lease.fence + 1)
+    with pytest.raises(WrongState):
+        handoff.report(app.actor, sent, lease.fence, Answer(State.ACCEPTED))
+    handoff.report(heir.actor, sent, again.fence, Answer(State.ACCEPTED))
+    assert handoff.owed(heir.actor, "app1") == []
+
+
+def test_what_is_owed_comes_in_pages_oldest_first(world: World) -> None:
+    firm, app, handoff = world.account(), world.processor(), world.exchange.handoff
+    for number in range(3):
+        firm.submit(f"0001/app1/in/{number}.zip")
+        world.clock.pass_time(timedelta(seconds=1))
+    for lease in app.claim():
+        handoff.acknowledge(app.actor, lease.submission.tracking_id, lease.fence)
+
+    first = handoff.owed(app.actor, "app1", limit=2)
+    last = Owed(first[-1].offered_at, first[-1].submission.tracking_id)
+    rest = handoff.owed(app.actor, "app1", last, limit=2)
+
+    assert [each.submission.name for each in first + rest] == ["0.zip", "1.zip", "2.zip"]
+    with pytest.raises(BadParameter):
+        handoff.owed(app.actor, "app1", limit=0)
+
+
+def test_a_released_submission_is_offered_again_at_once_or_later(world: World) -> None:
+    world.account().submit("0001/app1/in/filing.zip")
+    app, handoff = world.processor(), world.exchange.handoff
+    (first,) = app.claim()
+    sent = first.submission.tracking_id
+
+    heard = handoff.rings("app1")
+    for _ in range(2):  # it may be repeated
+        handoff.release(app.actor, sent, first.fence)
+    (second,) = app.claim()
+    handoff.release(app.actor, sent, second.fence, timedelta(seconds=30))
+
+    assert handoff.rings("app1") == heard + 1
+    assert second.fence == first.fence + 1
+    assert app.claim() == ()
+    with pytest.raises(WrongState):
+        handoff.acknowledge(app.actor, sent, second.fence)
+    world.clock.pass_time(timedelta(seconds=31))
+    assert [lease.fence for lease in app.claim()] == [second.fence + 1]
+
+
+@pytest.mark.parametrize("seconds", [-1, 86_401])
+def test_a_release_is_for_at_most_a_day(sqlite_world: World, seconds: int) -> None:
+    app = sqlite_world.processor()
+    with pytest.raises(BadParameter):
+        sqlite_world.exchange.handoff.release(
+            app.actor, tracking_id(), 1, timedelta(seconds=seconds)
+        )
+
+
+def test_what_was_answered_is_not_released(world: World) -> None:
+    sent = world.account().submit("0001/app1/in/filing.zip").tracking_id
+    app, handoff = world.processor(), world.exchange.handoff
+    (lease,) = app.claim()
+    handoff.report(app.actor, sent, lease.fence, Answer(State.ACCEPTED, acknowledge=True))
+
+    with pytest.raises(WrongState, match="answered"):
+        handoff.release(app.actor, sent, lease.fence)
+
+
+def test_who_listens_is_told_of_every_ring_until_he_stops(sqlite_world: World) -> None:
+    handoff, firm = sqlite_world.exchange.handoff, sqlite_world.account()
+    rung: list[str] = []
+    end = handoff.listen("app1", lambda: rung.append("app1"))
+
+    firm.submit("0001/app1/in/a.zip")
+    end()
+    firm.submit("0001/app1/in/b.zip")
+
+    assert rung == ["app1"]

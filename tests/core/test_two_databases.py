@@ -8,8 +8,9 @@ from pathlib import Path
 
 import postgres
 import pytest
-from world import World, made, place_and_name
+from world import World, made
 
+from transom.core.handoff import Answer
 from transom.core.retention import SYSTEM
 from transom.core.sign_in import Attempt
 from transom.domain.errors import GrantInvalid, NotEntitled, NotFound
@@ -38,13 +39,12 @@ def test_the_whole_walk_goes_through(apart: World) -> None:
     (lease,) = app.claim()
     apart.exchange.handoff.acknowledge(app.actor, sent.tracking_id, lease.fence)
     app.publish("0001/app1/out/answer.txt", b"ok", about=sent.tracking_id)
-    apart.exchange.handoff.report(app.actor, sent.tracking_id, lease.fence, State.ACCEPTED)
+    apart.exchange.handoff.report(app.actor, sent.tracking_id, lease.fence, Answer(State.ACCEPTED))
 
     assert apart.exchange.tracking.one(actor, sent.tracking_id).state is State.ACCEPTED
     assert firm.fetch("0001/app1/out/answer.txt") == b"ok"
     with pytest.raises(NotFound):
-        place, name = place_and_name("9999/app1/out/answer.txt")
-        apart.exchange.handoff.publish(app.actor, place, name)
+        app.publish("9999/app1/out/answer.txt")
 
 
 def test_a_stopped_account_and_organization_count_at_once(apart: World) -> None:

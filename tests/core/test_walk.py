@@ -2,6 +2,7 @@
 
 from world import World
 
+from transom.core.handoff import Answer
 from transom.domain.submission import State
 
 
@@ -15,7 +16,7 @@ def test_a_file_is_received_archived_taken_accepted_and_answered(world: World) -
     handoff.acknowledge(app.actor, sent.tracking_id, lease.fence)
     assert firm.names("0001/app1/in") == []
     app.publish("0001/app1/out/answer.txt", b"ok", about=sent.tracking_id)
-    handoff.report(app.actor, sent.tracking_id, lease.fence, State.ACCEPTED)
+    handoff.report(app.actor, sent.tracking_id, lease.fence, Answer(State.ACCEPTED))
 
     found = world.exchange.tracking.one(firm.actor, sent.tracking_id)
     assert found.state is State.ACCEPTED

@@ -13,6 +13,7 @@ import requests
 from world import Caller, Served, World, xml
 
 from transom.core import tracking
+from transom.core.handoff import Answer
 from transom.domain.errors import Unavailable
 from transom.domain.submission import Finding, State
 
@@ -132,7 +133,7 @@ def test_what_the_application_says_is_shown(sqlite_world: World) -> None:
         processor.publish("0001/app1/out/judged.txt", about=tracking_id)
         found = Finding("7", "CUSIP", "E12", 'unknown <CUSIP> & "odd" \x01')
         outcome = State.PARTIALLY_REJECTED
-        handoff.report(processor.actor, tracking_id, lease.fence, outcome, [found])
+        handoff.report(processor.actor, tracking_id, lease.fence, Answer(outcome, (found,)))
         record = caller.tracked(tracking_id)
         root = xml(caller.get(f"/tracking?id={tracking_id}", headers={"Accept": "application/xml"}))
 
@@ -152,8 +153,8 @@ def test_an_outcome_is_shown(sqlite_world: World, outcome: State, shown: str) ->
     account, processor = sqlite_world.account(), sqlite_world.processor("app1")
     sent = account.submit("0001/app1/in/judged.txt")
     (lease,) = processor.claim()
-    sqlite_world.exchange.handoff.acknowledge(processor.actor, sent.tracking_id, lease.fence)
-    sqlite_world.exchange.handoff.report(processor.actor, sent.tracking_id, lease.fence, outcome)
+    answer = Answer(outcome, acknowledge=True)
+    sqlite_world.exchange.handoff.report(processor.actor, sent.tracking_id, lease.fence, answer)
     with sqlite_world.serving() as served:
         record = served.caller(account).tracked(sent.tracking_id)
 

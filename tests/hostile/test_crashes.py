@@ -21,8 +21,11 @@ from world import Account, Processor, World, place_and_name
 
 from transom.core.bodies import Stated
 from transom.core.exchange import Exchange
+from transom.core.handoff import Answer
+from transom.core.publishing import Result
 from transom.core.tracking import Query
 from transom.domain.errors import AlreadySubmitted, Unavailable
+from transom.domain.names import FileName, OrgId
 from transom.domain.space import Emptied
 from transom.domain.submission import AccessMethod, Client, State
 from transom.records.schema import blobs, leases, listings, submissions
@@ -224,25 +227,25 @@ def test_a_crash_at_any_line_of_answering_leaves_it_answered_or_not(world: World
 
     def story(program: Program, number: int) -> None:
         held[number] = _acknowledged(firm, app, f"0001/app1/in/{number}.bin")
-        program.handoff.report(app.actor, *held[number], State.ACCEPTED)
+        program.handoff.report(app.actor, *held[number], Answer(State.ACCEPTED))
 
     for number in stopped_everywhere(world, story):
         tracking_id, fence = held[number]
         found = world.exchange.tracking.one(firm.actor, tracking_id)
         answered = _lease_state(world, tracking_id) == "answered"
         assert (found.state is State.ACCEPTED) == (found.answered_at is not None) == answered
-        world.exchange.handoff.report(app.actor, tracking_id, fence, State.ACCEPTED)
+        world.exchange.handoff.report(app.actor, tracking_id, fence, Answer(State.ACCEPTED))
 
     assert len(world.audited("handoff.answered")) == len(held)
 
 
 def test_a_crash_at_any_line_of_publishing_leaves_the_file_whole_or_none(world: World) -> None:
     firm, app = world.account(), world.processor()
-    place, name = place_and_name("0001/app1/out/result.txt")
+    result = Result("app1", "out", FileName("result.txt"), (OrgId("0001"),))
 
     def story(program: Program, number: int) -> None:
-        with program.handoff.publish(app.actor, place, name) as publication:
-            publication.write(0, b"result %d" % number)
+        with program.publishing.begin(app.actor, result) as publication:
+            publication.feed(b"result %d" % number)
             publication.commit()
 
     for number in stopped_everywhere(world, story):
@@ -265,7 +268,7 @@ def test_a_crash_at_any_line_of_the_sweep_loses_nothing_early_and_the_next_sweep
 
     def story(program: Program, number: int) -> None:
         old = _acknowledged(firm, app, f"0001/app1/in/old{number}.bin")
-        world.exchange.handoff.report(app.actor, *old, State.ACCEPTED)
+        world.exchange.handoff.report(app.actor, *old, Answer(State.ACCEPTED))
         app.publish("0001/app1/out/old.txt", about=old[0])
         requested(firm, "0001/app1/in/never.bin")
         world.clock.pass_time(timedelta(days=91))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from world import Account, World, place_and_name
 
+from transom.core.handoff import Answer
 from transom.core.sign_in import Attempt
 from transom.core.tracking import Query
 from transom.domain.errors import AlreadySubmitted, BadCredentials, TooMany, WrongState
@@ -149,7 +150,7 @@ def test_acknowledging_and_answering_at_once_happens_once(world: World) -> None:
     taken = at_once([lambda: handoff.acknowledge(app.actor, sent.tracking_id, lease.fence)] * 6)
     answered = at_once(
         [
-            lambda o=outcome: handoff.report(app.actor, sent.tracking_id, lease.fence, o)
+            lambda o=outcome: handoff.report(app.actor, sent.tracking_id, lease.fence, Answer(o))
             for outcome in (State.ACCEPTED, State.REJECTED) * 3
         ]
     )

@@ -92,7 +92,7 @@ def test_the_longest_name_gets_an_answer_too(scene: Scene) -> None:
     assert scene.state(sent.tracking_id) is State.ACCEPTED
 
 
-@pytest.mark.parametrize("step", ["publish", "acknowledge"])
+@pytest.mark.parametrize("step", ["report"])
 def test_one_that_fails_stops_no_other_and_is_answered_when_its_lease_has_run_out(
     scene: Scene, caplog: pytest.LogCaptureFixture, step: str
 ) -> None:

@@ -11,6 +11,7 @@ from transom.core.browse import Browse
 from transom.core.downloads import Downloads
 from transom.core.grants import Tokens
 from transom.core.handoff import HandOff
+from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.scrub import Scrub
 from transom.core.sealing import Sealer
@@ -33,6 +34,7 @@ class Exchange:
     downloads: Downloads
     tracking: Tracking
     handoff: HandOff
+    publishing: Publishing
     retention: Retention
     scrub: Scrub
     sealers: tuple[Sealer, ...]

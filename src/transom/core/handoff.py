@@ -1,4 +1,4 @@
-"""Hand-off: an application claims submissions, acknowledges them, answers, and publishes results.
+"""Hand-off: an application claims submissions, acknowledges them, and answers.
 
 At least once: a lease that runs out is offered again, with a higher fencing number, so a holder
 that comes back too late is told. Every call may be repeated; the tracking id is the key.
@@ -6,26 +6,21 @@ that comes back too late is told. Every call may be repeated; the tracking id is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Self
 
 from sqlalchemy import Connection
 
 from transom.core.downloads import Download
 from transom.core.tools import Tools, is_tracking_id
-from transom.domain import archive
 from transom.domain.entitlement import Actor
-from transom.domain.errors import BadParameter, IncompleteUpload, NotFound, Unavailable, WrongState
+from transom.domain.errors import BadParameter, NotFound, Unavailable, WrongState
 from transom.domain.listing import Listing
-from transom.domain.names import FileName, Place
 from transom.domain.permission import require_process
-from transom.domain.space import Direction, SubSpace
+from transom.domain.space import Direction
 from transom.domain.submission import OUTCOMES, Finding, State, Submission
-from transom.records import audit, identities, leases, listings, spaces, submissions
-from transom.records.database import Database
+from transom.records import audit, leases, listings, spaces, submissions
 from transom.records.leases import LeaseRow, LeaseState
 
 MAX_CLAIM = 100
@@ -33,56 +28,138 @@ LONGEST_LEASE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What an application asks for: how many, for how long, from where.
+
+    No sub-spaces means all where firms submit. `owed` asks for what was acknowledged, never
+    answered, and left by who held it. With a key the same claim may be repeated.
+    """
+
+    application: str
+    limit: int
+    lease: timedelta
+    sub_spaces: tuple[str, ...] = ()
+    owed: bool = False
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
-    """A submission in the hands of its application until `until`; `fence` proves whose it is."""
+    """A submission in the hands of its application; `fence` and `holder` prove whose it is.
+
+    `until` is None for one that was left without an end.
+    """
 
     submission: Submission
     fence: int
-    until: datetime
+    until: datetime | None
+    holder: str
+    offered_at: datetime
+    acknowledged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A position in what is owed, after which the next page begins."""
+
+    offered_at: datetime
+    tracking_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an application says of a submission. `acknowledge` takes it over in the same step."""
+
+    outcome: State
+    findings: tuple[Finding, ...] = ()
+    acknowledge: bool = False
 
 
 class HandOff:
     """What an application's own account may do."""
 
-    def __init__(self, tools: Tools, identity: Database) -> None:
+    def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._identity = identity
 
-    def claim(
-        self, actor: Actor, application: str, limit: int, lease: timedelta
-    ) -> tuple[Lease, ...]:
+    def claim(self, actor: Actor, asked: Claim) -> tuple[Lease, ...]:
         """Lease the oldest waiting submissions to an application, oldest first.
 
-        At most limit (1 to 100); fewer, or none, when fewer wait. A lease not acknowledged within
-        its time is offered again, so an application sees each tracking id at least once.
+        Fewer than the limit, or none, when fewer wait. A lease not acknowledged within its time is
+        offered again, so an application sees each tracking id at least once. With a key, a repeat
+        gives what the first gave, as long as that is still held.
 
         Raises:
             NotEntitled: the actor does not speak for this application.
-            BadParameter: the limit, or the lease (up to 24 hours), is out of range.
+            BadParameter: the limit (1 to 100), the lease (up to 24 hours) or a sub-space.
             Unavailable: nothing was leased.
         """
-        require_process(actor, application)
-        _check_lease(lease)
-        if not 1 <= limit <= MAX_CLAIM:
+        require_process(actor, asked.application)
+        _check_lease(asked.lease)
+        if not 1 <= asked.limit <= MAX_CLAIM:
             raise BadParameter("limit", f"from 1 to {MAX_CLAIM}")
         now = self._tools.clock.now()
-        until = now + lease
         with self._tools.database.transaction() as tx:
-            held = leases.claim(tx, application, actor.principal_id, limit, now, until)
-            return tuple(Lease(_submission(tx, row.tracking_id), row.fence, until) for row in held)
+            wanted = leases.Claim(
+                holder=actor.principal_id,
+                application=asked.application,
+                sub_spaces=self._inbound(tx, asked),
+                limit=asked.limit,
+                now=now,
+                until=now + asked.lease,
+                key=asked.key,
+            )
+            held = leases.claimed_before(tx, wanted) if asked.key else []
+            if not held:
+                held = leases.claim_owed(tx, wanted) if asked.owed else leases.claim(tx, wanted)
+            return _leases(tx, held)
+
+    def owed(
+        self, actor: Actor, application: str, after: Owed | None = None, limit: int = MAX_CLAIM
+    ) -> list[Lease]:
+        """What was acknowledged and not answered, by whomever, oldest first; at most limit.
+
+        Raises:
+            NotEntitled: the actor does not speak for this application.
+            BadParameter: the limit is not from 1 to 100.
+            Unavailable
+        """
+        require_process(actor, application)
+        if not 1 <= limit <= MAX_CLAIM:
+            raise BadParameter("limit", f"from 1 to {MAX_CLAIM}")
+        with self._tools.database.reading() as tx:
+            everywhere = self._inbound(tx, Claim(application, limit, LONGEST_LEASE))
+            position = None if after is None else (after.offered_at, after.tracking_id)
+            return list(_leases(tx, leases.owed(tx, application, everywhere, position, limit)))
+
+    def _inbound(self, tx: Connection, asked: Claim) -> tuple[str, ...]:
+        """The sub-spaces that a claim is for: those it names, or all where firms submit."""
+        application = spaces.catalogue(tx).applications.get(asked.application)
+        found = application.sub_spaces.values() if application else ()
+        inbound = {each.name for each in found if each.direction is Direction.INBOUND}
+        for name in asked.sub_spaces:
+            if name not in inbound:
+                known = ", ".join(sorted(inbound)) or "none"
+                raise BadParameter("subSpaces", f"firms submit to {known}")
+        return tuple(sorted(set(asked.sub_spaces) or inbound))
 
     def wait(self, application: str, heard: int, seconds: float) -> bool:
         """Wait until something was offered since `heard` rings; False when the time ran out."""
         return self._tools.doorbell.wait(application, heard, seconds)
 
+    def listen(self, application: str, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have something called, from any thread, each time something is offered in this process.
+
+        Returns:
+            What ends it.
+        """
+        return self._tools.doorbell.listen(application, callback)
+
     def rings(self, application: str) -> int:
         """How often something was offered in this process; for wait()."""
         return self._tools.doorbell.rings(application)
 
-    def content(
-        self, actor: Actor, tracking_id: str, start: int = 0, length: int | None = None
-    ) -> Download:
-        """The bytes of a submission, for its application, as long as they are kept.
+    def received(self, actor: Actor, tracking_id: str) -> Listing:
+        """The file of a submission, for its application, as long as its bytes are kept.
 
         Raises:
             NotFound: no such submission of an application that the actor speaks for, or its bytes
@@ -97,7 +174,7 @@ class HandOff:
             raise Unavailable("file's content")
         if key is None:
             raise NotFound(f"Submission {tracking_id}")
-        shown = Listing(
+        return Listing(
             id="",
             direction=Direction.INBOUND,
             place=submission.place,
@@ -108,23 +185,37 @@ class HandOff:
             tracking_id=tracking_id,
             listed_at=submission.submitted_at,
         )
-        return Download(shown, self._tools.blobs.open(key, start, length))
+
+    def content(
+        self, actor: Actor, tracking_id: str, start: int = 0, length: int | None = None
+    ) -> Download:
+        """The bytes of a submission, from start, for length bytes.
+
+        Raises:
+            as received()
+        """
+        shown = self.received(actor, tracking_id)
+        return Download(shown, self._tools.blobs.open(shown.blob_key, start, length))
 
     def extend(self, actor: Actor, tracking_id: str, fence: int, lease: timedelta) -> datetime:
         """Lengthen a running lease from now, and say until when.
 
+        It goes on after the acknowledgement, where it tells that somebody is still at it.
+
         Raises:
             BadParameter: the lease (up to 24 hours) is out of range.
             NotFound: no such hand-off for this actor.
-            WrongState: the lease is another's by now, or the submission was acknowledged.
+            WrongState: the lease is another's by now, or the submission was answered.
             Unavailable
         """
         _check_lease(lease)
         until = self._tools.clock.now() + lease
         with self._tools.database.transaction() as tx:
             self._mine(tx, actor, tracking_id)
-            if not leases.extend(tx, tracking_id, fence, until):
-                raise WrongState(f"Lease {fence} of {tracking_id}", "over", "running")
+            row = self._held(tx, actor, tracking_id, fence)
+            if row.state is LeaseState.ANSWERED:
+                raise WrongState(f"Submission {tracking_id}", "answered", "not answered")
+            leases.extend(tx, tracking_id, until)
         return until
 
     def acknowledge(self, actor: Actor, tracking_id: str, fence: int) -> Submission:
@@ -132,29 +223,25 @@ class HandOff:
 
         Raises:
             NotFound: no such hand-off for this actor.
-            WrongState: the submission is not leased, or was leased again since.
+            WrongState: the submission is not leased by this actor, or was leased again since.
             Unavailable: nothing happened, or it cannot be told; repeat it.
         """
         now = self._tools.clock.now()
         with self._tools.database.transaction() as tx:
             submission = self._mine(tx, actor, tracking_id)
-            row = self._held(tx, tracking_id, fence)
+            row = self._held(tx, actor, tracking_id, fence)
             if row.state is LeaseState.LEASED:
-                leases.move(tx, tracking_id, fence, LeaseState.ACKNOWLEDGED)
-                submissions.mark_taken(tx, tracking_id, now)
-                listings.end_inbound(tx, tracking_id, now)
-                self._note(tx, actor, "handoff.acknowledged", submission)
+                self._take(tx, actor, submission, now)
             return _submission(tx, tracking_id)
 
-    def report(
-        self,
-        actor: Actor,
-        tracking_id: str,
-        fence: int,
-        outcome: State,
-        findings: Sequence[Finding] = (),
-    ) -> Submission:
-        """Answer an acknowledged submission, once; repeating the same outcome changes nothing.
+    def _take(self, tx: Connection, actor: Actor, submission: Submission, now: datetime) -> None:
+        leases.acknowledge(tx, submission.tracking_id)
+        submissions.mark_taken(tx, submission.tracking_id, now)
+        listings.end_inbound(tx, submission.tracking_id, now)
+        self._note(tx, actor, "handoff.acknowledged", submission)
+
+    def report(self, actor: Actor, tracking_id: str, fence: int, answer: Answer) -> Submission:
+        """Answer an acknowledged submission, once; repeating the same answer changes nothing.
 
         Raises:
             BadParameter: the outcome is not accepted, partially_rejected or rejected.
@@ -162,51 +249,51 @@ class HandOff:
             WrongState: not acknowledged under this lease, or answered otherwise before.
             Unavailable: nothing happened, or it cannot be told; repeat it.
         """
-        if outcome not in OUTCOMES:
+        if answer.outcome not in OUTCOMES:
             raise BadParameter("outcome", "accepted, partially_rejected or rejected")
         now = self._tools.clock.now()
         with self._tools.database.transaction() as tx:
-            self._mine(tx, actor, tracking_id)
-            row = self._held(tx, tracking_id, fence)
+            submission = self._mine(tx, actor, tracking_id)
+            row = self._held(tx, actor, tracking_id, fence)
+            if row.state is LeaseState.ANSWERED:
+                return _same(tx, tracking_id, answer, now)
             if row.state is LeaseState.LEASED:
-                raise WrongState(f"Submission {tracking_id}", "leased", "acknowledged")
-            submission = _submission(tx, tracking_id)  # as it stands now that the row is ours
-            if row.state is LeaseState.ANSWERED and submission.state is not outcome:
-                raise WrongState(f"Submission {tracking_id}", submission.state, State.RECEIVED)
-            if row.state is LeaseState.ACKNOWLEDGED:
-                submissions.mark_answered(tx, tracking_id, outcome, findings, now)
-                leases.move(tx, tracking_id, fence, LeaseState.ANSWERED)
-                self._note(
-                    tx, actor, "handoff.answered", submission, outcome=outcome, found=len(findings)
-                )
+                if not answer.acknowledge:
+                    raise WrongState(f"Submission {tracking_id}", "leased", "acknowledged")
+                self._take(tx, actor, submission, now)
+            submissions.mark_answered(tx, tracking_id, answer.outcome, answer.findings, now)
+            leases.answer(tx, tracking_id)
+            facts = {"outcome": answer.outcome, "found": len(answer.findings)}
+            self._note(tx, actor, "handoff.answered", submission, **facts)
             return _submission(tx, tracking_id)
 
-    def publish(self, actor: Actor, place: Place, name: FileName, about: str = "") -> Publication:
-        """Begin to publish a file into an outbound sub-space of an organization.
+    def release(
+        self, actor: Actor, tracking_id: str, fence: int, after: timedelta = timedelta(0)
+    ) -> Submission:
+        """Give a lease back; the submission can be claimed again after that time. May be repeated.
 
-        `about` is the tracking id that the file answers, or "". In an open set the sub-space is
-        opened by the first file.
+        One that was acknowledged can be claimed again as owed.
 
         Raises:
-            NotEntitled: the actor does not speak for this application.
-            NotFound: no such organization, outbound sub-space, or submission to answer.
-            StorageFull, Unavailable
+            BadParameter: the time is negative, or longer than 24 hours.
+            NotFound: no such hand-off for this actor.
+            WrongState: the lease is another's by now, or the submission was answered.
+            Unavailable
         """
-        require_process(actor, place.application)
-        with self._tools.database.reading() as tx:
-            application = spaces.catalogue(tx).applications.get(place.application)
-            if about:
-                self._mine(tx, actor, about)
-        with self._identity.reading() as tx:
-            known = identities.kinds(tx, [place.org])
-        if application is None or place.org not in known:
-            raise NotFound(str(place))
-        named = application.sub_spaces.get(place.sub_space)
-        space = named or application.opened(place.sub_space)
-        if space is None or space.direction is not Direction.OUTBOUND:
-            raise NotFound(str(place))
-        target = _Target(space, about, opens=named is None)
-        return Publication(self._tools, actor, place, name, target)
+        if not timedelta(0) <= after <= LONGEST_LEASE:
+            raise BadParameter("afterSeconds", "from 0 to 86400")
+        with self._tools.database.transaction() as tx:
+            submission = self._mine(tx, actor, tracking_id)
+            row = leases.find(tx, tracking_id)
+            if row is not None and row.fence == fence and row.holder == "":
+                return submission  # released before, and nobody has it yet
+            if self._held(tx, actor, tracking_id, fence).state is LeaseState.ANSWERED:
+                raise WrongState(f"Submission {tracking_id}", "answered", "not answered")
+            leases.release(tx, tracking_id, self._tools.clock.now() + after)
+            self._note(tx, actor, "handoff.released", submission)
+        if not after:
+            self._tools.doorbell.ring(submission.place.application)
+        return submission
 
     def _mine(self, tx: Connection, actor: Actor, tracking_id: str) -> Submission:
         found = submissions.find(tx, tracking_id) if is_tracking_id(tracking_id) else None
@@ -214,12 +301,12 @@ class HandOff:
             raise NotFound(f"Submission {tracking_id[:64]}")
         return found
 
-    def _held(self, tx: Connection, tracking_id: str, fence: int) -> LeaseRow:
+    def _held(self, tx: Connection, actor: Actor, tracking_id: str, fence: int) -> LeaseRow:
         row = leases.find(tx, tracking_id)
         if row is None or row.state is LeaseState.WAITING:
             raise WrongState(f"Submission {tracking_id}", "not leased", "leased")
-        if row.fence != fence:
-            raise WrongState(f"Lease {fence} of {tracking_id}", "over", f"lease {row.fence}")
+        if (row.fence, row.holder) != (fence, actor.principal_id):  # neither is told to others
+            raise WrongState(f"Lease {fence} of {tracking_id}", "over or another's", "running")
         return row
 
     def _note(
@@ -231,7 +318,7 @@ class HandOff:
 
 def _check_lease(lease: timedelta) -> None:
     if not timedelta(0) < lease <= LONGEST_LEASE:
-        raise BadParameter("lease", "more than nothing, at most 24 hours")
+        raise BadParameter("leaseSeconds", "from 1 to 86400")
 
 
 def _submission(tx: Connection, tracking_id: str) -> Submission:
@@ -241,84 +328,25 @@ def _submission(tx: Connection, tracking_id: str) -> Submission:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
-    space: SubSpace
-    about: str
-    opens: bool
-
-
-class Publication:
-    """One result file on its way out. It ends in commit() or it never happened.
-
-    Use it as a context manager: leaving the block without commit() throws the bytes away.
-    """
-
-    def __init__(
-        self, tools: Tools, actor: Actor, place: Place, name: FileName, target: _Target
-    ) -> None:
-        self._tools = tools
-        self._actor = actor
-        self._place = place
-        self._name = name
-        self._target = target
-        self._staged = tools.blobs.stage()
-
-    def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Place data at offset (bytes from the start).
-
-        Raises:
-            StorageFull, Unavailable: nothing will be published.
-        """
-        self._staged.write(offset, data)
-
-    def commit(self) -> Listing:
-        """List the file, all at once.
-
-        Raises:
-            IncompleteUpload: bytes are missing below the highest offset written.
-            StorageFull, Unavailable: nothing was published, or, when the database failed at the
-                very end, it cannot be told.
-        """
-        gap = self._staged.first_gap()
-        if gap is not None:
-            raise IncompleteUpload(self._target.about, gap)
-        sealed = self._staged.seal_as(self._tools.entropy.blob_key())
-        now, keeping = self._tools.clock.now(), self._tools.keeping
-        days = self._target.space.retention_days
-        listing = Listing(
-            id=self._tools.entropy.uuid(),
-            direction=Direction.OUTBOUND,
-            place=self._place,
-            name=self._name,
-            blob_key=sealed.key,
-            size=sealed.size,
-            sha256=sealed.sha256,
-            tracking_id=self._target.about,
-            listed_at=now,
-            ends_at=None if days is None else archive.ends_after(now, days, keeping.zone),
+def _leases(tx: Connection, held: Sequence[LeaseRow]) -> tuple[Lease, ...]:
+    found = submissions.find_all(tx, [row.tracking_id for row in held])
+    return tuple(
+        Lease(
+            found[row.tracking_id],
+            row.fence,
+            row.leased_until,
+            row.holder,
+            row.offered_at,
+            acknowledged=row.state is LeaseState.ACKNOWLEDGED,
         )
-        with self._tools.database.transaction() as tx:
-            if self._target.opens:
-                place = self._place
-                spaces.open_space(tx, place.org, place.application, place.sub_space, now)
-            listings.add_blob(tx, sealed, now)
-            listings.add(tx, listing)
-            what = f"{self._place}/{self._name}"
-            facts = {"sha256": sealed.sha256, "size": sealed.size}
-            entry = self._tools.entry(
-                self._actor, "handoff.published", what, self._target.about, **facts
-            )
-            audit.add(tx, entry)
-        return listing
+        for row in held
+        if row.tracking_id in found
+    )
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._staged.discard()
+def _same(tx: Connection, tracking_id: str, answer: Answer, now: datetime) -> Submission:
+    """The submission as it was answered, when it was answered just so."""
+    (found,) = submissions.complete(tx, [_submission(tx, tracking_id)], now)
+    if (found.state, found.findings) != (answer.outcome, answer.findings):
+        raise WrongState(f"Submission {tracking_id}", f"{found.state} already", "not answered")
+    return found

@@ -265,7 +265,7 @@ class Upload:
             raise _Superseded
         listings.add_blob(tx, sealed, now)
         if not self._space.gate:
-            leases.offer(tx, submission.tracking_id, self._space.application, now)
+            leases.offer(tx, submission.tracking_id, submission.place, now)
         facts: dict[str, object] = {"sha256": sealed.sha256, "size": sealed.size}
         if framing is not None:
             facts |= {"raw_sha256": framing.raw_sha256, "raw_size": framing.raw_size}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -40,6 +40,11 @@ def add_blob(tx: Connection, sealed: Sealed, now: datetime) -> None:
 def add(tx: Connection, listing: Listing) -> None:
     """Show a file at a place."""
     tx.execute(_LISTING, _values(listing, listing.name))
+
+
+def add_new(tx: Connection, listing: Listing) -> bool:
+    """Show a file at a place unless a listing of this id is, or was, there; say whether."""
+    return insert_new(tx, listings, _values(listing, listing.name))
 
 
 def add_to_archive(tx: Connection, listing: Listing, names: Iterator[str]) -> str:
@@ -131,6 +136,12 @@ def live(tx: Connection, listing_id: str, now: datetime) -> Listing | None:
     """The listing with this id, when it has not ended."""
     row = tx.execute(_BY_ID, {"id": listing_id, "now": now}).one_or_none()
     return None if row is None else _read(row)
+
+
+def with_ids(tx: Connection, ids: Sequence[str]) -> dict[str, Listing]:
+    """The listings with these ids, ended ones included, by id."""
+    query = select(listings).where(listings.c.id.in_(ids))
+    return {row.id: _read(row) for row in tx.execute(query)}
 
 
 def _parameters(place: Place, now: datetime) -> dict[str, Any]:

@@ -304,12 +304,14 @@ leases = Table(
     metadata,
     Column("tracking_id", String(64), primary_key=True),
     Column("application", String(64), nullable=False),
+    Column("sub_space", String(64), nullable=False),
     Column("state", String(16), nullable=False),  # waiting, leased, acknowledged, answered
     Column("fence", Integer, nullable=False),
-    Column("holder", String(64), nullable=False),
+    Column("holder", String(64), nullable=False),  # "" when released
+    Column("claim_key", String(255), nullable=False),  # the Idempotency-Key of the claim, or ""
     Column("leased_until", Instant),
     Column("offered_at", Instant, nullable=False),
-    Index("ix_leases_queue", "application", "state", "offered_at"),
+    Index("ix_leases_queue", "application", "sub_space", "state", "offered_at"),
 )
 
 idempotency = Table(

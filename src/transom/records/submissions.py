@@ -80,6 +80,12 @@ def find(tx: Connection, tracking_id: str) -> Submission | None:
     return None if row is None else _read(row)
 
 
+def find_all(tx: Connection, tracking_ids: Sequence[str]) -> dict[str, Submission]:
+    """The submissions with these tracking ids, by id, without their findings."""
+    query = select(submissions).where(submissions.c.tracking_id.in_(tracking_ids))
+    return {row.tracking_id: _read(row) for row in tx.execute(query)}
+
+
 def blob_key_of(tx: Connection, tracking_id: str) -> str | None:
     """Under which key the bytes of a submission were received; None when they were not."""
     query = select(submissions.c.blob_key).where(submissions.c.tracking_id == tracking_id)
@@ -157,17 +163,19 @@ def mark_answered(
     values = {"state": outcome, "answered_at": now, "updated_at": now}
     if rows(tx, change.values(**values), {"of": tracking_id}) != 1:
         return False
-    for ordinal, finding in enumerate(found):
-        tx.execute(
-            insert(findings).values(
-                tracking_id=tracking_id,
-                ordinal=ordinal,
-                record=finding.record,
-                field=finding.field,
-                code=finding.code,
-                text=finding.text,
-            )
-        )
+    if found:
+        noted = [
+            {
+                "tracking_id": tracking_id,
+                "ordinal": ordinal,
+                "record": finding.record,
+                "field": finding.field,
+                "code": finding.code,
+                "text": finding.text,
+            }
+            for ordinal, finding in enumerate(found)
+        ]
+        tx.execute(insert(findings), noted)
     return True
 
 

@@ -26,6 +26,7 @@ from transom.core.grants import Mint, Rate, Tokens
 from transom.core.handoff import HandOff
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.passwords import Argon2Cost, Passwords
+from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.rights import RightsBook
 from transom.core.scrub import Scrub
@@ -163,7 +164,8 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
         bodies=Bodies(uploads, unwrap_forms=settings.exchange.unwrap_form_uploads),
         downloads=Downloads(tools),
         tracking=Tracking(tools),
-        handoff=HandOff(tools, identity),
+        handoff=HandOff(tools),
+        publishing=Publishing(tools, identity),
         retention=Retention(tools, identity),
         scrub=Scrub(tools),
         sealers=sealers(settings, databases),

@@ -10,10 +10,11 @@ import threading
 from datetime import timedelta
 
 from transom.core.exchange import Exchange
-from transom.core.handoff import Lease
+from transom.core.handoff import Answer, Claim, Lease
+from transom.core.publishing import Result
 from transom.domain.entitlement import Actor
 from transom.domain.errors import ExchangeError
-from transom.domain.names import FileName, Place
+from transom.domain.names import FileName
 from transom.domain.submission import State, Submission
 
 LEASE = timedelta(seconds=30)  # after a crash, this long until somebody takes it up
@@ -81,7 +82,8 @@ class DemoApplication:
             ExchangeError: nothing could be claimed.
         """
         actor = self._exchange.tokens.acting(self._principal_id, "")
-        leases = self._exchange.handoff.claim(actor, self._application, _AT_ONCE, LEASE)
+        asked = Claim(self._application, _AT_ONCE, LEASE)
+        leases = self._exchange.handoff.claim(actor, asked)
         for lease in leases:
             if self._stop.is_set():
                 break
@@ -96,14 +98,13 @@ class DemoApplication:
         return {"application": self._application, "why": failure.message}
 
     def _answer(self, actor: Actor, lease: Lease) -> None:
-        """Publish, take over, report: what dies before the second is offered and done again."""
+        """Publish, then answer: what dies before the second is offered and done again."""
         taken = lease.submission
         self._publish(actor, taken)
-        self._exchange.handoff.acknowledge(actor, taken.tracking_id, lease.fence)
-        self._exchange.handoff.report(actor, taken.tracking_id, lease.fence, State.ACCEPTED)
+        answer = Answer(State.ACCEPTED, acknowledge=True)
+        self._exchange.handoff.report(actor, taken.tracking_id, lease.fence, answer)
 
     def _publish(self, actor: Actor, taken: Submission) -> None:
-        place = Place(taken.place.org, taken.place.application, "out")
         name = FileName(f"{taken.tracking_id[:8]}_{taken.name[:_NAME_PART]}.txt")
         text = (
             f"{taken.place.application} accepted {taken.name}\n"
@@ -111,7 +112,8 @@ class DemoApplication:
             f"size         {taken.size} bytes\n"
             f"sha256       {taken.sha256}\n"
         )
-        publish = self._exchange.handoff.publish
-        with publish(actor, place, name, about=taken.tracking_id) as publication:
-            publication.write(0, text.encode())
+        application, org, about = taken.place.application, taken.place.org, taken.tracking_id
+        result = Result(application, "out", name, (org,), about)
+        with self._exchange.publishing.begin(actor, result) as publication:
+            publication.feed(text.encode())
             publication.commit()

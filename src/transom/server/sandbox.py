@@ -18,6 +18,7 @@ from pathlib import Path
 from transom.core import catalogue
 from transom.core.administration import NewAccount
 from transom.core.exchange import Exchange
+from transom.core.publishing import Result
 from transom.core.retention import SYSTEM
 from transom.domain.entitlement import Entitlement, Level, PrincipalKind
 from transom.domain.errors import WrongState
@@ -285,8 +286,9 @@ def _seed_files(exchange: Exchange, reader: str) -> None:
     publisher = tokens.acting(admin.account(_processor(application)).id, "")
     for file, content in (("file1.zip", demo_zip()), ("file2.pdf", demo_pdf())):
         if file not in there:
-            with exchange.handoff.publish(publisher, place, FileName(file)) as publication:
-                publication.write(0, content)
+            result = Result(place.application, place.sub_space, FileName(file), (place.org,))
+            with exchange.publishing.begin(publisher, result) as publication:
+                publication.feed(content)
                 publication.commit()
 
 
