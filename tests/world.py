@@ -260,7 +260,9 @@ class World:
             ready.set()
 
         thread = threading.Thread(
-            target=run, args=(serve(listeners, on_ready=on_ready, stop=stop),), daemon=True
+            target=run,
+            args=(serve(listeners, on_ready=on_ready, on_stop=self.program.drain, stop=stop),),
+            daemon=True,
         )
         thread.start()
         assert ready.wait(20)

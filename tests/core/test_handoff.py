@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from world import World, tracking_id
 
-from transom.core.handoff import Answer, Claim, Owed
+from transom.core.handoff import Answer, Claim
+from transom.core.tracking import Position
 from transom.domain.errors import BadParameter, NotEntitled, NotFound, WrongState
 from transom.domain.names import FileName, Place
 from transom.domain.submission import AccessMethod, Client, Finding, State
@@ -368,7 +369,7 @@ def test_what_is_owed_comes_in_pages_oldest_first(world: World) -> None:
         handoff.acknowledge(app.actor, lease.submission.tracking_id, lease.fence)
 
     first = handoff.owed(app.actor, "app1", limit=2)
-    last = Owed(first[-1].offered_at, first[-1].submission.tracking_id)
+    last = Position(first[-1].offered_at, first[-1].submission.tracking_id)
     rest = handoff.owed(app.actor, "app1", last, limit=2)
 
     assert [each.submission.name for each in first + rest] == ["0.zip", "1.zip", "2.zip"]

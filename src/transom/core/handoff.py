@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from transom.core.downloads import Download
 from transom.core.tools import Tools, is_tracking_id
+from transom.core.tracking import Position
 from transom.domain.entitlement import Actor
 from transom.domain.errors import BadParameter, NotFound, Unavailable, WrongState
 from transom.domain.listing import Listing
@@ -56,14 +57,6 @@ class Lease:
     holder: str
     offered_at: datetime
     acknowledged: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """A position in what is owed, after which the next page begins."""
-
-    offered_at: datetime
-    tracking_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +107,7 @@ class HandOff:
             return _leases(tx, held)
 
     def owed(
-        self, actor: Actor, application: str, after: Owed | None = None, limit: int = MAX_CLAIM
+        self, actor: Actor, application: str, after: Position | None = None, limit: int = MAX_CLAIM
     ) -> list[Lease]:
         """What was acknowledged and not answered, by whomever, oldest first; at most limit.
 
@@ -128,7 +121,7 @@ class HandOff:
             raise BadParameter("limit", f"from 1 to {MAX_CLAIM}")
         with self._tools.database.reading() as tx:
             everywhere = self._inbound(tx, Claim(application, limit, LONGEST_LEASE))
-            position = None if after is None else (after.offered_at, after.tracking_id)
+            position = None if after is None else (after.at, after.tracking_id)
             return list(_leases(tx, leases.owed(tx, application, everywhere, position, limit)))
 
     def _inbound(self, tx: Connection, asked: Claim) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from transom.core.checksums import Algorithm, Checksums
 from transom.core.tools import Tools, is_tracking_id
 from transom.domain import archive
 from transom.domain.entitlement import Actor
-from transom.domain.errors import BadParameter, NotFound, WrongState
+from transom.domain.errors import BadParameter, NotFound, TooLarge, WrongState
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, OrgId, Place
 from transom.domain.permission import require_process
@@ -133,8 +133,12 @@ class Publication:
         """Take the next bytes.
 
         Raises:
+            TooLarge: the file would exceed the exchange's limit.
             StorageFull, Unavailable: nothing will be published.
         """
+        limit = self._tools.keeping.max_file_bytes
+        if limit is not None and self.size + len(data) > limit:
+            raise TooLarge(limit)
         self._stated.update(data)
         self._staged.write(self._staged.size, data)
 
@@ -213,6 +217,10 @@ class Publication:
             )
             audit.add(tx, entry)
 
+    def close(self) -> None:
+        """Throw away what was not committed. May be called twice."""
+        self._staged.discard()
+
     def __enter__(self) -> Self:
         return self
 
@@ -222,7 +230,7 @@ class Publication:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._staged.discard()
+        self.close()
 
 
 def _facts(listing: Listing | None) -> tuple[object, ...]:

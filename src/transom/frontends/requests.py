@@ -14,6 +14,7 @@ from transom.domain.submission import AccessMethod, Client
 from transom.frontends.errors import WrongMethod
 
 _MAX_SOFTWARE = 200
+_MAX_KEY = 255
 
 
 def header(scope: Scope, name: str) -> str:
@@ -35,6 +36,18 @@ def client(scope: Scope, method: AccessMethod) -> Client:
     """Where this request comes from, for the record."""
     software = "".join(c for c in header(scope, "user-agent") if c.isprintable())[:_MAX_SOFTWARE]
     return Client(method, source(scope), software, scope["request_id"])
+
+
+def idempotency_key(scope: Scope) -> str:
+    """The key under which a request may be repeated; "" when it has none.
+
+    Raises:
+        BadParameter: it is too long, or cannot be printed.
+    """
+    key = header(scope, "idempotency-key")
+    if len(key) > _MAX_KEY or not key.isprintable():
+        raise BadParameter("Idempotency-Key", f"at most {_MAX_KEY} printable characters")
+    return key
 
 
 async def small_body(receive: Receive, limit: int) -> bytes:

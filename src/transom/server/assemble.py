@@ -6,6 +6,7 @@ The only place that names concrete classes.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -38,6 +39,9 @@ from transom.core.tracking import Tracking
 from transom.core.uploads import Uploads
 from transom.frontends.encoding import Media
 from transom.frontends.errors import Answerer, Support, WrongHost
+from transom.frontends.gateway.routes import PREFIX as GATEWAY_PREFIX
+from transom.frontends.gateway.routes import GatewayDoor
+from transom.frontends.gateway.wire import Zone
 from transom.frontends.rest.routes import RestDoor
 from transom.frontends.rest.wire import Links, TrackingStyle
 from transom.frontends.s3 import errors as s3_errors
@@ -83,6 +87,12 @@ class Assembled:
     rest: ASGIApp
     token: ASGIApp
     s3: ASGIApp
+    gateway: GatewayDoor
+    """Reached through `rest`, under its prefix."""
+
+    def drain(self) -> None:
+        """Answer whoever waits for something to come; for the event loop, when it stops."""
+        self.gateway.waits.end()
 
     def close(self) -> None:
         """Let go of threads and connections, after the last request."""
@@ -193,28 +203,33 @@ def assemble(
     )
     token = TokenDoor(exchange, workers)
     s3 = S3Door(exchange, workers, clock)
-    rest_app = _Prefixed(token, rest) if settings.token.listen is None else rest
+    zone = Zone(ZoneInfo(settings.exchange.time_zone))
+    gateway = GatewayDoor(exchange, workers, answerer, zone, settings.rest.public_url)
+    doors: dict[str, ASGIApp] = {GATEWAY_PREFIX: gateway}
+    if settings.token.listen is None:
+        doors[_TOKEN_PREFIX] = token
     return Assembled(
         settings,
         exchange,
         databases,
         workers,
-        rest=Shell(rest_app, _rest_door("rest", _hosts(settings), answerer), entropy),
+        rest=Shell(_Prefixed(doors, rest), _rest_door("rest", _hosts(settings), answerer), entropy),
         token=Shell(token, _rest_door("token", _hosts(settings), answerer), entropy),
         s3=Shell(s3, _s3_door(settings), entropy),
+        gateway=gateway,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Prefixed:
-    """The token service and the REST API on one listener."""
+    """Several doors on one listener, told apart by how a path begins."""
 
-    token: TokenDoor
-    rest: RestDoor
+    doors: Mapping[str, ASGIApp]
+    otherwise: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app = self.token if scope["path"].startswith(_TOKEN_PREFIX) else self.rest
-        await app(scope, receive, send)
+        found = (door for prefix, door in self.doors.items() if scope["path"].startswith(prefix))
+        await next(found, self.otherwise)(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

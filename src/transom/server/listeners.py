@@ -81,13 +81,15 @@ async def serve(
     listeners: Sequence[Listener],
     *,
     on_ready: Callable[[], None],
+    on_stop: Callable[[], None] = lambda: None,
     drain_seconds: int = 8,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or stop; on_ready is called once, when all listeners accept.
 
-    Then no more is accepted, running requests have drain_seconds to finish, and what still runs is
-    cancelled and cut: it returns within two seconds after that. Signals count in the main thread.
+    Then on_stop is called once, in the event loop. No more is accepted, running requests have
+    drain_seconds to finish, and what still runs is cancelled and cut: it returns within two seconds
+    after that. Signals count in the main thread.
 
     Raises:
         ExceptionGroup: a listener could not start, or broke; the others were ended too.
@@ -104,6 +106,7 @@ async def serve(
                 await server.ready.wait()
             on_ready()
             await ending.wait()
+            on_stop()
             for server in servers:
                 server.should_exit = True
 

@@ -136,7 +136,9 @@ def serve_until_stopped(
     try:
         _recall(program)
         _listen(listeners)
-        run_loop(serve(listeners, on_ready=ready, drain_seconds=DRAIN_SECONDS))
+        run_loop(
+            serve(listeners, on_ready=ready, on_stop=program.drain, drain_seconds=DRAIN_SECONDS)
+        )
     except ExceptionGroup as group:
         raise (_first_os_error(group) or group) from None
     finally:

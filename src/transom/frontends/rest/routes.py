@@ -5,21 +5,19 @@ Paths are split before they are decoded, and decoded once: an encoded slash neve
 
 from __future__ import annotations
 
-import base64
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import chain
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from transom.core.browse import Folder
 from transom.core.exchange import Exchange
-from transom.core.tracking import Position, Query
+from transom.core.tracking import Query
 from transom.domain.entitlement import Actor
 from transom.domain.errors import BadParameter, ExchangeError, Unavailable
 from transom.domain.listing import Listing
@@ -35,13 +33,20 @@ from transom.domain.submission import AccessMethod, State, Submission
 from transom.frontends import context
 from transom.frontends.encoding import Json, Media, encode, media_of
 from transom.frontends.errors import Answerer, NoResource
-from transom.frontends.requests import bearer, client, header, require_method, segments
+from transom.frontends.queries import cursor, instant, number, position, single
+from transom.frontends.requests import (
+    bearer,
+    client,
+    header,
+    idempotency_key,
+    require_method,
+    segments,
+)
 from transom.frontends.rest import streams, wire
 from transom.frontends.rest.wire import Links, TrackingStyle
 from transom.frontends.workers import Workers
 
 _MAX_PAGE = 500
-_MAX_KEY = 255
 _FILE_LEVEL = 4
 _QUERY_NAMES = frozenset({"id", "fileName", "application", "since", "state", "limit", "cursor"})
 
@@ -159,9 +164,7 @@ class RestDoor:
         if len(path) != _FILE_LEVEL:
             raise NoResource
         place, name = _place(*path[:3]), parse_upload_name(path[3])
-        key = header(scope, "idempotency-key")
-        if len(key) > _MAX_KEY or not key.isprintable():
-            raise BadParameter("Idempotency-Key", f"at most {_MAX_KEY} printable characters")
+        key = idempotency_key(scope)
         came = client(scope, AccessMethod.REST)
         asked = self.exchange.uploads.request(actor, place, name, came, key)
         tracking_id = asked.submission.tracking_id
@@ -174,7 +177,7 @@ class RestDoor:
 
     async def _tracking(self, scope: Scope, media: Media) -> Response:
         actor = await self.workers.read(self._actor, scope)
-        asked = _query(scope["query_string"])
+        asked = single(scope["query_string"], _QUERY_NAMES)
         if "id" in asked:
             found = await self.workers.read(self.exchange.tracking.one, actor, asked["id"])
             return self._records([found], media)
@@ -190,13 +193,13 @@ class RestDoor:
     async def _tracking_page(
         self, actor: Actor, query: Query, asked: dict[str, str], media: Media
     ) -> Response:
-        limit = _number("limit", asked.get("limit", "100"), _MAX_PAGE)
-        after = _position(asked["cursor"]) if "cursor" in asked else None
+        limit = number("limit", asked.get("limit", "100"), _MAX_PAGE)
+        after = position(asked["cursor"]) if "cursor" in asked else None
         page = self.exchange.tracking.page
         found, last = await self.workers.run(page, actor, query, after, limit)
         response = self._records(found, media)
         if last is not None:
-            following = asked | {"limit": str(limit), "cursor": _cursor(last)}
+            following = asked | {"limit": str(limit), "cursor": cursor(last)}
             address = f"{self.links.tracking()}?{urlencode(following)}"
             response.headers["Link"] = f'<{address}>; rel="next"'
         return response
@@ -232,21 +235,6 @@ def _place(org: str, application: str, space: str) -> Place:
     return Place(parse_org(org), parse_application(application), parse_sub_space(space))
 
 
-def _query(raw: bytes) -> dict[str, str]:
-    try:
-        text = raw.decode("ascii")
-        found = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=20)
-    except ValueError as wrong:
-        raise BadParameter("query", "it cannot be read") from wrong
-    for name, values in found.items():
-        if name not in _QUERY_NAMES:
-            known = ", ".join(sorted(_QUERY_NAMES))
-            raise BadParameter(name[:64], f"there is no such parameter; there are {known}")
-        if len(values) > 1:
-            raise BadParameter(name, "it is given twice")
-    return {name: values[0] for name, values in found.items()}
-
-
 def _narrowed(asked: dict[str, str]) -> Query:
     try:
         state = State(asked["state"]) if "state" in asked else None
@@ -262,41 +250,7 @@ def _narrowed(asked: dict[str, str]) -> Query:
 
 def _since(text: str) -> datetime:
     try:
-        return _instant(text.replace(" ", "+"))  # what a "+" becomes that nobody encoded
+        return instant(text.replace(" ", "+"))  # what a "+" becomes that nobody encoded
     except ValueError:
         example = "2026-11-20T15:32:07-05:00"
         raise BadParameter("since", f"an instant with offset, like {example}") from None
-
-
-def _instant(text: str) -> datetime:
-    """An instant with its offset, as UTC. Raises ValueError for anything else."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError(text)
-    try:
-        return found.astimezone(UTC)
-    except OverflowError as wrong:  # before the year 1, or after 9999
-        raise ValueError(text) from wrong
-
-
-def _number(name: str, text: str, highest: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(highest))):
-        raise BadParameter(name, f"a number from 1 to {highest}")
-    number = int(text)
-    if not 1 <= number <= highest:
-        raise BadParameter(name, f"a number from 1 to {highest}")
-    return number
-
-
-def _cursor(last: Position) -> str:
-    raw = f"{last.at.isoformat()}/{last.tracking_id}".encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _position(cursor: str) -> Position:
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        at, _, tracking_id = raw.decode("ascii").partition("/")
-        return Position(_instant(at), str(uuid.UUID(tracking_id)))
-    except ValueError:  # binascii.Error and UnicodeDecodeError are ValueErrors
-        raise BadParameter("cursor", "take it from the Link header of the page before") from None

@@ -1,0 +1,1 @@
+"""The gateway: what applications call over the network."""
