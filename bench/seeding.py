@@ -70,6 +70,11 @@ def _account(exchange: Exchange, name: str) -> Login:
     return Login(name, secret)
 
 
+def application_login(exchange: Exchange) -> Login:
+    """The application's own account, with a fresh secret."""
+    return Login(_PUBLISHER, exchange.administration.rotate_secret(SYSTEM, _PUBLISHER))
+
+
 def publish(exchange: Exchange, name: str, content: Iterable[bytes]) -> None:
     """A file in the outbound sub-space, from its blocks."""
     place = Place.parse(f"{ORG}/{APPLICATION}/out")

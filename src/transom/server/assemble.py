@@ -198,13 +198,16 @@ def assemble(
         Links(settings.rest.public_url),
         TrackingStyle(settings.exchange.operator_name, ZoneInfo(settings.exchange.time_zone)),
         answerer,
-        _openapi(settings.rest.public_url),
+        _openapi("rest", settings.rest.public_url),
         _about(settings),
     )
     token = TokenDoor(exchange, workers)
     s3 = S3Door(exchange, workers, clock)
     zone = Zone(ZoneInfo(settings.exchange.time_zone))
-    gateway = GatewayDoor(exchange, workers, answerer, zone, settings.rest.public_url)
+    base_url = settings.rest.public_url
+    gateway = GatewayDoor(
+        exchange, workers, answerer, zone, base_url, _openapi("gateway", base_url)
+    )
     doors: dict[str, ASGIApp] = {GATEWAY_PREFIX: gateway}
     if settings.token.listen is None:
         doors[_TOKEN_PREFIX] = token
@@ -284,10 +287,9 @@ def _s3_door(settings: Settings) -> Door:
     )
 
 
-def _openapi(base_url: str) -> bytes:
-    document = json.loads(
-        files("transom.frontends.rest").joinpath("openapi.json").read_text(encoding="utf-8")
-    )
+def _openapi(door: str, base_url: str) -> bytes:
+    text = files(f"transom.frontends.{door}").joinpath("openapi.json").read_text(encoding="utf-8")
+    document = json.loads(text)
     document["servers"] = [{"url": base_url}]
     document["info"]["version"] = __version__
     return json.dumps(document, separators=(",", ":")).encode()
@@ -300,6 +302,7 @@ def _about(settings: Settings) -> dict[str, Any]:
         "server": "transom",
         "rest": settings.rest.public_url,
         "tokenUrl": settings.token_public_url + TOKEN_PATH,
+        "handoff": settings.rest.public_url + GATEWAY_PREFIX.rstrip("/"),
         "s3": {
             "endpoint": settings.s3.public_url,
             "region": settings.s3.region,

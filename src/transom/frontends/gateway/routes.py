@@ -60,6 +60,7 @@ class GatewayDoor:
     answerer: Answerer
     zone: Zone
     base_url: str
+    openapi: bytes
     pace: Pace = field(default_factory=Pace)
     waits: Waits = field(default_factory=Waits)
 
@@ -87,6 +88,9 @@ class GatewayDoor:
             case ["submissions", tracking_id, verb] if verb in _VERBS:
                 require_method(scope, "POST")
                 answer = await self._verb(scope, tracking_id, _VERBS[verb], receive)
+            case ["openapi.json"]:
+                require_method(scope, "GET")
+                answer = Response(self.openapi, media_type=Media.JSON.value)
             case [application, "claim"]:
                 require_method(scope, "POST")
                 answer = await self._claim(scope, application, receive)
