@@ -128,9 +128,9 @@ class Site:
         own.write_text(OWN)
         self.command("migrate", "up")
         self.command("catalogue", "load", str(own))
-        self.command("admin", "org", "create", "0001", "Northgate")
-        password = self.command("admin", "account", "create", "0001ftp01", "--org", "0001")
-        self.command("admin", "entitlement", "grant", "0001ftp01", "0001/app1", "both")
+        self.command("admin", "org", "add", "0001", "Northgate")
+        password = self.command("admin", "account", "add", "0001ftp01", "--org", "0001")
+        self.command("admin", "entitlement", "add", "0001ftp01", "0001/app1", "both")
         return password
 
     @contextmanager

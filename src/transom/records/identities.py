@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
@@ -45,6 +46,33 @@ class Credential:
     secrets: tuple[StoredSecret, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class OrganizationRow:
+    """An organization, since when it is there, and how many accounts call it home."""
+
+    organization: Organization
+    created_at: datetime
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrincipalRow:
+    """A principal, since when it is there, and whether its organization may act."""
+
+    principal: Principal
+    created_at: datetime
+    org_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """What is remembered of a source (or UNKNOWN_SOURCES) that signed in, or tried to."""
+
+    source_key: str
+    succeeded_at: datetime | None
+    closed_until: datetime | None
+
+
 def add_organization(tx: Connection, organization: Organization, now: datetime) -> bool:
     """Add an organization; False when one with this id is there."""
     return insert_new(
@@ -68,6 +96,33 @@ def kinds(tx: Connection, ids: Iterable[str]) -> dict[str, OrgKind]:
         )
     )
     return {row.id: OrgKind(row.kind) for row in found}
+
+
+_ACCOUNTS = (
+    select(func.count())
+    .where(principals.c.home_org == organizations.c.id)
+    .scalar_subquery()
+    .label("accounts")
+)
+
+
+def organization(tx: Connection, org: str) -> OrganizationRow | None:
+    """The organization of this id, or None."""
+    query = select(organizations, _ACCOUNTS).where(organizations.c.id == org)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _organization(row)
+
+
+def organizations_after(tx: Connection, org: str, limit: int) -> list[OrganizationRow]:
+    """A page of the organizations in the order of their ids: those after this one."""
+    query = select(organizations, _ACCOUNTS).where(organizations.c.id > org)
+    found = tx.execute(query.order_by(organizations.c.id).limit(limit))
+    return [_organization(row) for row in found]
+
+
+def _organization(row: Row[Any]) -> OrganizationRow:
+    found = Organization(row.id, row.name, OrgKind(row.kind), row.active)
+    return OrganizationRow(found, row.created_at, row.accounts)
 
 
 def set_organization_active(tx: Connection, org: str, *, active: bool) -> bool:
@@ -106,6 +161,12 @@ def set_networks(tx: Connection, principal_id: str, networks: Iterable[str]) -> 
     return rows(tx, change.values(networks=" ".join(networks))) == 1
 
 
+def set_end(tx: Connection, principal_id: str, ends_at: datetime | None) -> bool:
+    """Let a principal end then, or at no set time; False when there is none."""
+    change = update(principals).where(principals.c.id == principal_id)
+    return rows(tx, change.values(ends_at=ends_at)) == 1
+
+
 def revoke(tx: Connection, principal_id: str) -> bool:
     """End every grant of a principal at once; False when there is none."""
     return rows(tx, _touch(principal_id)) == 1
@@ -122,7 +183,45 @@ def principal_named(tx: Connection, name: str) -> Principal | None:
     return None if row is None else read_principal(row)
 
 
-def read_principal(row: Row[tuple[object, ...]]) -> Principal:
+def principal_to_change(tx: Connection, name: str) -> Principal | None:
+    """The principal of this name, which nobody else changes until this transaction ends."""
+    query = select(principals).where(principals.c.name == name).with_for_update()
+    row = tx.execute(query).one_or_none()
+    return None if row is None else read_principal(row)
+
+
+_REGISTERED = select(principals, organizations.c.active.label("org_active")).outerjoin(
+    organizations, organizations.c.id == principals.c.home_org
+)
+
+
+def registered(tx: Connection, name: str) -> PrincipalRow | None:
+    """The principal of this name as it stands, or None."""
+    row = tx.execute(_REGISTERED.where(principals.c.name == name)).one_or_none()
+    return None if row is None else _registered(row)
+
+
+def registered_after(tx: Connection, name: str, limit: int, org: str = "") -> list[PrincipalRow]:
+    """A page of principals (of one organization, or all) in the order of names, after this one."""
+    query = _REGISTERED.where(principals.c.name > name)
+    if org:
+        query = query.where(principals.c.home_org == org)
+    found = tx.execute(query.order_by(principals.c.name).limit(limit))
+    return [_registered(row) for row in found]
+
+
+def _registered(row: Row[Any]) -> PrincipalRow:
+    return PrincipalRow(read_principal(row), row.created_at, bool(row.org_active))
+
+
+def names(tx: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The name of each of these principals that is there, by its id."""
+    query = select(principals.c.id, principals.c.name)
+    found = tx.execute(query.where(principals.c.id.in_(sorted(set(ids)))))
+    return {row.id: row.name for row in found}
+
+
+def read_principal(row: Row[Any]) -> Principal:
     """A principal out of a row that has the columns of that table."""
     return Principal(
         id=row.id,
@@ -162,6 +261,14 @@ def end_secrets(tx: Connection, principal_id: str, now: datetime) -> int:
     live = secrets.c.ended_at.is_(None)
     change = update(secrets).where(secrets.c.principal_id == principal_id, live)
     return rows(tx, change.values(ended_at=now))
+
+
+def live_secrets(tx: Connection, principal_id: str) -> list[datetime]:
+    """When each live secret of a principal was made, the newest first."""
+    query = select(secrets.c.created_at).where(
+        secrets.c.principal_id == principal_id, secrets.c.ended_at.is_(None)
+    )
+    return list(tx.execute(query.order_by(secrets.c.created_at.desc())).scalars())
 
 
 _CREDENTIAL = (
@@ -293,14 +400,24 @@ def add_success(tx: Connection, name_key: str, source_key: str, now: datetime) -
     )
 
 
-def unlock(tx: Connection, name_key: str) -> None:
-    """Forget every failure and closing of a name; known sources stay known."""
-    tx.execute(delete(sign_in_failures).where(sign_in_failures.c.name_key == name_key))
-    tx.execute(
-        update(sign_in_sources)
-        .where(sign_in_sources.c.name_key == name_key)
-        .values(closed_until=None, closings=0)
+def sources(tx: Connection, name_key: str) -> list[SourceRow]:
+    """Every source remembered for a name, in the order of their keys."""
+    kept = sign_in_sources.c
+    query = select(sign_in_sources).where(kept.name_key == name_key).order_by(kept.source_key)
+    return [
+        SourceRow(row.source_key, row.succeeded_at, row.closed_until) for row in tx.execute(query)
+    ]
+
+
+def unlock(tx: Connection, name_key: str) -> bool:
+    """Forget each failure and closing of a name, if any is; known sources stay known."""
+    kept = sign_in_sources.c
+    failures = delete(sign_in_failures).where(sign_in_failures.c.name_key == name_key)
+    closings = update(sign_in_sources).where(
+        kept.name_key == name_key, kept.closed_until.is_not(None) | (kept.closings > 0)
     )
+    forgotten = rows(tx, failures)
+    return forgotten + rows(tx, closings.values(closed_until=None, closings=0)) > 0
 
 
 def sweep_sign_in(tx: Connection, now: datetime) -> int:

@@ -6,7 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 
 from transom.domain.entitlement import Entitlement, Level
 from transom.domain.space import (
@@ -18,9 +29,11 @@ from transom.domain.space import (
     SubSpace,
 )
 from transom.records.database import insert_new, rows, upsert
+from transom.records.leases import LeaseState
 from transom.records.schema import (
     applications,
     entitlements,
+    leases,
     opened_spaces,
     sub_spaces,
     versions,
@@ -30,6 +43,15 @@ CATALOGUE = "catalogue"
 _VERSIONS = select(versions.c.key, versions.c.version).where(
     or_(versions.c.key == bindparam("principal"), versions.c.key == CATALOGUE)
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How many submissions wait, are leased, and are acknowledged but not answered."""
+
+    waiting: int = 0
+    leased: int = 0
+    acknowledged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +183,65 @@ def entitlements_of(tx: Connection, principal_id: str) -> tuple[Entitlement, ...
         Entitlement(row.principal_id, row.org, row.application, row.sub_space, Level(row.level))
         for row in tx.execute(query.order_by(here.org, here.application, here.sub_space))
     )
+
+
+def entitlements_after(
+    tx: Connection,
+    after: Entitlement | None,
+    limit: int,
+    *,
+    principal_id: str = "",
+    org: str = "",
+    application: str = "",
+) -> list[Entitlement]:
+    """A page of entitlements, by organization, application, sub-space, holder and level.
+
+    Those after this one (None: from the first on), and, where it is not "", of one holder, in one
+    organization or application.
+    """
+    here = entitlements.c
+    order = (here.org, here.application, here.sub_space, here.principal_id, here.level)
+    query = select(entitlements).order_by(*order).limit(limit)
+    if after is not None:
+        last = (after.org, after.application, after.sub_space, after.principal_id, after.level)
+        query = query.where(tuple_(*order) > tuple_(*map(literal, last)))
+    wanted = ((here.principal_id, principal_id), (here.org, org), (here.application, application))
+    for column, value in wanted:
+        if value:
+            query = query.where(column == value)
+    return [
+        Entitlement(row.principal_id, row.org, row.application, row.sub_space, Level(row.level))
+        for row in tx.execute(query)
+    ]
+
+
+def entitled(tx: Connection, application: str, principal_ids: Iterable[str]) -> set[str]:
+    """Those of these principals that hold any entitlement in an application."""
+    here = entitlements.c
+    query = select(here.principal_id).where(
+        here.application == application, here.principal_id.in_(sorted(set(principal_ids)))
+    )
+    return set(tx.execute(query).scalars())
+
+
+def queues(
+    tx: Connection, application: str, sub_spaces: Iterable[str], now: datetime
+) -> dict[str, Queue]:
+    """How many submissions stand where in front of an application, by inbound sub-space."""
+    here = leases.c
+    is_held = (here.state == LeaseState.LEASED) & (here.leased_until > now) & (here.holder != "")
+    stands = case(
+        (here.state == LeaseState.ACKNOWLEDGED, LeaseState.ACKNOWLEDGED),
+        (is_held, LeaseState.LEASED),
+        else_=LeaseState.WAITING,
+    ).label("stands")
+    open_ones = [LeaseState.WAITING, LeaseState.LEASED, LeaseState.ACKNOWLEDGED]
+    query = select(here.sub_space, stands, func.count().label("count")).where(
+        here.application == application,
+        here.sub_space.in_(sorted(sub_spaces)),  # each a stretch of the index, answered left out
+        here.state.in_(open_ones),
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for row in tx.execute(query.group_by(here.sub_space, stands)):
+        counts.setdefault(row.sub_space, {})[row.stands] = row[2]
+    return {name: Queue(**found) for name, found in counts.items()}

@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 a fault or a "no", 2 wrong use, 78 settings that cannot be
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -18,18 +17,15 @@ from typing import Annotated, Final, Literal, NoReturn
 import typer
 from alembic.util import CommandError
 from cryptography import x509
-from sqlalchemy.exc import DBAPIError
 
 from transom import __version__
-from transom.core import catalogue as catalogues
-from transom.core.retention import SYSTEM
 from transom.domain.errors import ExchangeError
 from transom.records import migrate as migrations
 from transom.records.database import Database
 from transom.server import logs, sandbox, settings
-from transom.server.admin import admin
+from transom.server.admin import admin, catalogue
 from transom.server.assemble import assemble, sealers
-from transom.server.opening import Config, group, open_databases, open_exchange, shown
+from transom.server.opening import Config, driver_says, group, open_databases, shown
 from transom.server.run import CannotListen, SchemaOutdated, require_schema
 from transom.server.run import run as serve
 from transom.server.settings import Settings
@@ -46,6 +42,7 @@ _KNOWN: Final = (
     SchemaOutdated,
     CannotListen,
     sandbox.DemoBusy,
+    sandbox.UnknownApplication,
     CommandError,
     ModuleNotFoundError,
     OSError,
@@ -64,8 +61,8 @@ app = typer.Typer(
 
 
 migrate = group(app, "migrate", "Bring the database's schema up or down.")
-catalogue = group(app, "catalogue", "Applications and their sub-spaces.")
 app.add_typer(admin, name="admin")
+app.add_typer(catalogue, name="catalogue", hidden=True)  # as it was spelled before `admin`
 audit = group(app, "audit", "The sealed audit record.")
 keys = group(app, "keys", "The server's own keys.")
 
@@ -89,7 +86,8 @@ def _explained(failure: Exception) -> str:
     """A failure in one line, or "" when it is a defect after all."""
     match failure:
         case ExchangeError():
-            return f"{failure.message}{_reason(failure)}"
+            said = driver_says(failure)
+            return f"{failure.message} ({said})" if said else failure.message
         case CommandError():
             return f"The schema stays as it is: {failure}."
         case ModuleNotFoundError():
@@ -102,13 +100,6 @@ def _explained(failure: Exception) -> str:
             return str(failure)
 
 
-def _reason(failure: ExchangeError) -> str:
-    """What the database's own driver says, in its first line: for operators, who can mend it."""
-    cause = failure.__cause__
-    lines = str(cause.orig).splitlines() if isinstance(cause, DBAPIError) else []
-    return f" ({lines[0]})" if lines else ""
-
-
 def _end(code: int, *lines: str) -> NoReturn:
     typer.echo("\n  ".join(lines), err=True)
     raise SystemExit(code)
@@ -118,7 +109,7 @@ def _end(code: int, *lines: str) -> NoReturn:
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0913 - each is an option
     data: Annotated[
         Path, typer.Option(help="Where the demo keeps its world, between starts too.")
     ] = Path(".demo"),
@@ -141,6 +132,14 @@ def demo(
             " removed at the end.",
         ),
     ] = None,
+    mine: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="APPLICATION",
+            help="Leave this one (app1, app2, r4530) to a program of your own, and tell its"
+            " account; may be repeated.",
+        ),
+    ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         typer.Option(help="The least important events written to standard error."),
@@ -148,13 +147,15 @@ def demo(
 ) -> None:
     """Run a demonstration: a whole exchange, on loopback only.
 
-    With accounts, files and two small applications; in the foreground, until Ctrl-C or SIGTERM,
-    after which it ends within 10 s.
+    With accounts, files and three applications: app1 and app2 accept everything, r4530 judges
+    Rule 4530 filings. In the foreground, until Ctrl-C or SIGTERM, after which it ends within 10 s.
     """
     if http_port == s3_port != 0:
         raise typer.BadParameter("must not be the port of --http-port", param_hint="--s3-port")
     logs.configure(log_level)
-    sandbox.run_demo(sandbox.DemoOptions(data, http_port, s3_port, tls, ready_file))
+    sandbox.run_demo(
+        sandbox.DemoOptions(data, http_port, s3_port, tls, ready_file, tuple(mine or ()))
+    )
 
 
 @app.command()
@@ -273,69 +274,6 @@ def migrate_status(config: Config) -> None:
             behind |= not found.is_current
             typer.echo(f"{_told(database)}, wanted {found.wanted}")
     raise typer.Exit(FAULT if behind else 0)
-
-
-# --- applications --------------------------------------------------------------------------------
-
-
-@catalogue.command("load")
-def catalogue_load(
-    file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="TOML; `catalogue guide` prints one to start from."),
-    ],
-    config: Config,
-) -> None:
-    """Add or change applications from a file.
-
-    Those that it does not name stay as they are.
-    """
-    applications = catalogues.read(file)
-    with open_exchange(config) as exchange:
-        exchange.administration.load_catalogue(SYSTEM, applications)
-    spaces = sum(len(application.sub_spaces) for application in applications)
-    typer.echo(f"{len(applications)} applications with {spaces} sub-spaces loaded.")
-
-
-@catalogue.command("guide")
-def catalogue_guide() -> None:
-    """Print the catalogue of the fileX User Guide.
-
-    Its section 9, as a file to start from.
-    """
-    typer.echo(catalogues.GUIDE.read_text(encoding="utf-8").rstrip())
-
-
-@catalogue.command("show")
-def catalogue_show(
-    config: Config,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
-    """Show every application with its sub-spaces."""
-    with open_exchange(config) as exchange:
-        applications = exchange.administration.catalogue().applications.values()
-    spaces = [space for each in applications for space in each.sub_spaces.values()]
-    if as_json:
-        shown = [
-            {
-                "application": space.application,
-                "subSpace": space.name,
-                "direction": space.direction,
-                "retentionDays": space.retention_days,
-                "emptied": space.emptied,
-                "archived": space.archived,
-                "maySubmit": sorted(space.may_submit),
-                "gate": space.gate,
-            }
-            for space in spaces
-        ]
-        typer.echo(json.dumps(shown, indent=2))
-        return
-    typer.echo(f"{'APPLICATION':<16} {'SUB-SPACE':<24} {'DIRECTION':<10} KEPT")
-    for space in spaces:
-        kept = f"{space.retention_days} days" if space.retention_days else "until taken"
-        typer.echo(f"{space.application:<16} {space.name:<24} {space.direction:<10} {kept}")
 
 
 # --- what proves and protects --------------------------------------------------------------------

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from transom.core.exchange import Exchange
+from transom.core.retention import SYSTEM
+from transom.domain.entitlement import Actor
 from transom.server import settings
 from transom.server.assemble import Databases, build_exchange, connect
 from transom.server.run import require_schema
@@ -24,6 +29,11 @@ def group(within: typer.Typer, name: str, about: str) -> typer.Typer:
     made = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=about)
     within.add_typer(made, name=name)
     return made
+
+
+def operator() -> Actor:
+    """Who acts here, for the audit record: the exchange, told to by this user of the machine."""
+    return replace(SYSTEM, source=f"uid {os.getuid()}")
 
 
 @contextmanager
@@ -53,3 +63,10 @@ def open_exchange(config: Path) -> Iterator[Exchange]:
 def shown(url: object) -> str:
     """A database's address without its password: SQLAlchemy prints that as ***."""
     return str(url)
+
+
+def driver_says(failure: Exception) -> str:
+    """What the database's driver says, in its first line, or "": for operators, who can mend it."""
+    cause = failure.__cause__
+    lines = str(cause.orig).splitlines() if isinstance(cause, DBAPIError) else []
+    return lines[0] if lines else ""

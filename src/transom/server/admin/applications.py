@@ -1,0 +1,232 @@
+"""transom-server admin application, and admin catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from transom.core import catalogue as catalogues
+from transom.core.register import ApplicationRecord
+from transom.domain.space import Application, Direction, OrgKind, SubSpace
+from transom.records.spaces import Queue
+from transom.server.admin.errors import Desk
+from transom.server.opening import Config, open_exchange, operator
+from transom.server.printing import AsJson, document, done, facts, table
+
+application = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Applications, and how they stand."
+)
+catalogue = typer.Typer(
+    cls=Desk,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Applications and their sub-spaces, as loaded from files.",
+)
+
+
+# --- applications --------------------------------------------------------------------------------
+
+
+@application.command("list")
+def application_list(config: Config, *, as_json: AsJson = False) -> None:
+    """List every application."""
+    with open_exchange(config) as exchange:
+        found = exchange.administration.register.applications()
+    if as_json:
+        document([_record_document(each) for each in found])
+        return
+    table(
+        ("APPLICATION", "TITLE", "SUB-SPACES", "WAITING", "LEASED", "OWED", "ACCOUNTS"),
+        [
+            (
+                each.application.name,
+                each.application.title,
+                f"{len(each.application.sub_spaces)}",
+                *_counts(_total(each)),
+                ", ".join(each.accounts) or "none",
+            )
+            for each in found
+        ],
+    )
+
+
+@application.command("show")
+def application_show(
+    name: Annotated[str, typer.Argument(metavar="APP", help="Its short name.")],
+    config: Config,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show an application with its sub-spaces, and what stands in them."""
+    with open_exchange(config) as exchange:
+        found = exchange.administration.register.application(name)
+    if as_json:
+        document(_record_document(found))
+        return
+    title = f"{found.application.title} ({found.application.name})"
+    facts(title, (("processed by", found.accounts or ["no account"]),))
+    typer.echo()
+    spaces = found.application.sub_spaces.values()
+    table(
+        (*_HEAD[1:], "WAITING", "LEASED", "OWED"),
+        [(*_cells(space)[1:], *_counts(_queue(found, space))) for space in spaces],
+    )
+
+
+def _queue(record: ApplicationRecord, space: SubSpace) -> Queue | None:
+    if space.direction is not Direction.INBOUND:
+        return None
+    return record.queues.get(space.name, Queue())
+
+
+def _total(record: ApplicationRecord) -> Queue:
+    queues = record.queues.values()
+    return Queue(
+        sum(each.waiting for each in queues),
+        sum(each.leased for each in queues),
+        sum(each.acknowledged for each in queues),
+    )
+
+
+def _counts(queue: Queue | None) -> tuple[str, str, str]:
+    if queue is None:
+        return "", "", ""
+    return f"{queue.waiting:,}", f"{queue.leased:,}", f"{queue.acknowledged:,}"
+
+
+def _queue_document(queue: Queue | None) -> dict[str, int] | None:
+    if queue is None:
+        return None
+    return {
+        "waiting": queue.waiting,
+        "leased": queue.leased,
+        "acknowledged": queue.acknowledged,
+    }
+
+
+def _record_document(record: ApplicationRecord) -> dict[str, object]:
+    spaces = record.application.sub_spaces.values()
+    return {
+        "application": record.application.name,
+        "title": record.application.title,
+        "accounts": list(record.accounts),
+        "queue": _queue_document(_total(record)),
+        "subSpaces": [
+            _space_document(space) | {"queue": _queue_document(_queue(record, space))}
+            for space in spaces
+        ],
+    }
+
+
+# --- the catalogue -------------------------------------------------------------------------------
+
+
+@catalogue.command("load")
+def catalogue_load(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="TOML; `admin catalogue guide` prints one."),
+    ],
+    config: Config,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Add or change applications from a file.
+
+    Those that it does not name stay as they are. May be repeated.
+    """
+    applications = catalogues.read(file)
+    with open_exchange(config) as exchange:
+        exchange.administration.load_catalogue(operator(), applications)
+    if as_json:
+        document([_application_document(each) for each in applications])
+    spaces = sum(len(each.sub_spaces) for each in applications)
+    done(f"{len(applications)} applications with {spaces} sub-spaces loaded.")
+
+
+@catalogue.command("guide")
+def catalogue_guide() -> None:
+    """Print the catalogue of the fileX User Guide.
+
+    Its section 9, as a file to start from.
+    """
+    typer.echo(catalogues.GUIDE.read_text(encoding="utf-8").rstrip())
+
+
+@catalogue.command("list")
+def catalogue_list(config: Config, *, as_json: AsJson = False) -> None:
+    """List every application as loaded."""
+    found = _loaded(config)
+    if as_json:
+        document([_application_document(each) for each in found])
+        return
+    table(
+        ("APPLICATION", "TITLE", "SUB-SPACES"),
+        [(each.name, each.title, ", ".join(each.sub_spaces)) for each in found],
+    )
+
+
+@catalogue.command("show")
+def catalogue_show(config: Config, *, as_json: AsJson = False) -> None:
+    """Show every application with its sub-spaces, as loaded."""
+    spaces = [space for each in _loaded(config) for space in each.sub_spaces.values()]
+    if as_json:
+        document([_space_document(space) for space in spaces])
+        return
+    table(_HEAD, [_cells(space) for space in spaces])
+
+
+def _loaded(config: Path) -> list[Application]:
+    with open_exchange(config) as exchange:
+        found = exchange.administration.catalogue().applications
+    return [found[name] for name in sorted(found)]
+
+
+def _application_document(each: Application) -> dict[str, object]:
+    spaces = [_space_document(space) for space in each.sub_spaces.values()]
+    return {"application": each.name, "title": each.title, "subSpaces": spaces}
+
+
+# --- sub-spaces ----------------------------------------------------------------------------------
+
+_HEAD = (
+    "APPLICATION",
+    "SUB-SPACE",
+    "DIRECTION",
+    "KEPT",
+    "EMPTIED",
+    "ARCHIVED",
+    "WHO MAY SUBMIT",
+    "GATE",
+)
+
+
+def _cells(space: SubSpace) -> tuple[str, ...]:
+    is_inbound = space.direction is Direction.INBOUND
+    kinds = ", ".join(sorted(kind.replace("_", " ") for kind in space.may_submit))
+    everybody = space.may_submit == frozenset(OrgKind)
+    return (
+        space.application,
+        space.name,
+        space.direction,
+        f"{space.retention_days} days" if space.retention_days else "until taken",
+        space.emptied.replace("_", " ") if is_inbound else "",
+        ("yes" if space.archived else "no") if is_inbound else "",
+        kinds if not everybody else "everybody" if is_inbound else "",
+        space.gate,
+    )
+
+
+def _space_document(space: SubSpace) -> dict[str, object]:
+    return {
+        "application": space.application,
+        "subSpace": space.name,
+        "direction": space.direction,
+        "retentionDays": space.retention_days,
+        "emptied": space.emptied,
+        "archived": space.archived,
+        "maySubmit": sorted(space.may_submit),
+        "gate": space.gate,
+    }
