@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import handoff, listing, machine, nginx, report, submissions, tokens, transfer
+from bench import client, handoff, listing, machine, nginx, report, submissions, tokens, transfer
 from bench.profiling import Profile
 from bench.report import Report
 from bench.setting import Setting, directories
@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "listing": listing.measure,
     "submissions": submissions.measure,
     "handoff": handoff.measure,
+    "client": client.measure,
 }
 
 

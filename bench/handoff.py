@@ -30,12 +30,12 @@ _METHOD = f"""\
 application that run on the same cores.
 
 *Commit to claim*: the application has one claim waiting (`waitSeconds` 30) and asks again at once;
-the firm submits {SIZE} bytes about every {1000 * _EVERY:.0f} ms. The time runs from the instant of the
-commit, as the submission bears it (taken just before the transaction), to the arrival of the
+the firm submits {SIZE} bytes about every {1000 * _EVERY:.0f} ms. The time runs from the instant of
+the commit, as the submission bears it (taken just before the transaction), to the arrival of the
 claim's answer at the application.
 
-*Hand-offs*: what waits is claimed twenty at a time by {_HANDS} connections of one account; each file is
-read, and answered with one finding."""
+*Hand-offs*: what waits is claimed twenty at a time by {_HANDS} connections of one account; each
+file is read, and answered with one finding."""
 
 
 @dataclass

@@ -1,0 +1,99 @@
+"""Where a server is: presets, and discovery by /.well-known/transom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Unpack
+
+from transom.client import answers
+from transom.client.addresses import checked_url
+from transom.client.answers import Answer
+from transom.client.connections import Request
+from transom.client.errors import RefusedByRule, ServerFault
+from transom.client.options import Options, connections, retries
+
+_TOKEN_PATH = "/fip/rest/ews/oauth2/access_token"  # noqa: S105 - a path
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The addresses of one server, and what kind of environment it is (printed before uploads)."""
+
+    rest_url: str
+    token_url: str
+    environment: str = "production"
+
+
+PRESETS: Mapping[str, Server] = MappingProxyType(
+    {
+        "finra": Server("https://filex.finra.org", f"https://ews.fip.finra.org{_TOKEN_PATH}"),
+        "finra-ct": Server(
+            "https://filex.ct.finra.org",
+            f"https://ews.fip.finra.org{_TOKEN_PATH}",
+            "customer test",
+        ),
+        "finra-qa": Server(
+            "https://filex-int.qa.finra.org",
+            f"https://ews-qaint.fip.qa.finra.org{_TOKEN_PATH}",
+            "QA",
+        ),
+    }
+)
+
+
+def discover(url: str, **options: Unpack[Options]) -> Server:
+    """The server at a URL, by its /.well-known/transom.
+
+    A server that has none (FINRA's) is taken to have its token service below the same URL.
+
+    Raises:
+        Unreachable, ServerFault
+        RefusedByRule: the URL cannot be read, or is plain http to another machine.
+    """
+    base = url.rstrip("/")
+    checked_url(base, allow_plain_http=options.get("allow_plain_http", False))
+    found = _about(base, options)
+    token_url = found.get("tokenUrl", base + _TOKEN_PATH)
+    environment = answers.clean(found.get("environment")) or "production"
+    return Server(base, _checked(base, token_url, options), environment)
+
+
+def _about(base: str, options: Options) -> dict[str, Any]:
+    """What the server says about itself, or nothing."""
+    request = Request("GET", f"{base}/.well-known/transom", {"Accept": "application/json"})
+    pool = connections(options)
+
+    def attempt() -> dict[str, Any]:
+        with pool.open(request) as response:
+            if response.status_code in {400, 401, 403, 404, 405}:
+                return {}
+            if not response.is_success:
+                raise answers.refusal(answers.refused(response))
+            return _read(Answer.read(response))
+
+    try:
+        return retries(options).run(attempt)
+    finally:
+        pool.close()
+
+
+def _read(answer: Answer) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ServerFault:
+        return {}  # a page for people is what servers without this show: it is no fault of theirs
+    return found if isinstance(found, dict) else {}
+
+
+def _checked(base: str, token_url: object, options: Options) -> str:
+    """A token URL that secrets may go to: https, unless the server itself was asked without."""
+    allowed = options.get("allow_plain_http", False)
+    try:
+        parts = checked_url(str(token_url), allow_plain_http=allowed)
+    except RefusedByRule as refused:
+        raise ServerFault(f"The server's token service cannot be used. {refused.message}") from None
+    if parts.scheme == "http" and base.startswith("https:"):
+        raise ServerFault("The server names a token service without TLS, and is asked with it.")
+    return str(token_url)

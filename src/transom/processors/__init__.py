@@ -1,0 +1,1 @@
+"""Applications written with the connector."""
