@@ -1,143 +1,107 @@
-"""The demo's small application: it answers what comes, and no failure ends or hurries it."""
+"""The demo's applications: connected over the network, and one may be a developer's own."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from world import Account, Processor, World
+from journeys.servers import Demo, demo, once, put
+from world import World
 
-from transom.core.exchange import Exchange
-from transom.core.handoff import HandOff
-from transom.domain.errors import ExchangeError, Unavailable, WrongState
-from transom.domain.submission import State
-from transom.server.demo_application import LEASE, DemoApplication
+from transom.connector import Worker, accepted
+from transom.connector.testing import Harness
+from transom.server.demo_application import Beside, accept
 
-
-class Failing:
-    """A hand-off of which some calls fail before they do anything, and are counted."""
-
-    def __init__(self, real: HandOff, **failures: list[ExchangeError]) -> None:
-        self._real = real
-        self._failures = failures
-        self.calls = dict.fromkeys(failures, 0)
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self.calls:
-            self.calls[name] += 1
-            if self._failures[name]:
-                raise self._failures[name].pop()
-        return getattr(self._real, name)
+FILINGS = Path(__file__).parents[2] / "examples" / "r4530"
 
 
-@dataclass
-class Scene:
-    """A world with a firm and an application's account."""
+@pytest.mark.parametrize("name", ["filing.zip", "n" * 237])
+def test_it_accepts_whatever_comes_and_says_so_in_a_file(name: str) -> None:
+    worker = Worker("http://127.0.0.1:1", "app1-processor", "secret")
+    worker.on("app1/in")(accept)
 
-    world: World
-    firm: Account
-    processor: Processor
+    handled = Harness(worker).submit("app1/in", b"content", name=name, again=True)
 
-    def application(self, **failures: list[ExchangeError]) -> tuple[DemoApplication, Failing]:
-        failing = Failing(self.world.exchange.handoff, **failures)
-        exchange: Exchange = replace(self.world.exchange, handoff=failing)
-        return DemoApplication(exchange, "app1", self.processor.account.id), failing
-
-    def state(self, tracking_id: str) -> State:
-        tracking = self.world.exchange.tracking
-        return tracking.one(self.firm.actor, tracking_id).state
+    assert (handled.outcome, handled.findings) == ("ACCEPTED", ())
+    ((path, text),) = handled.published.items()
+    assert path == f"0001/app1/out/00000000_{name[:200]}.txt"
+    assert text.decode().splitlines()[0] == f"app1 accepted {name[:237]}"
+    assert b"size         7 bytes" in text
 
 
-@pytest.fixture
-def scene(sqlite_world: World) -> Scene:
-    return Scene(sqlite_world, sqlite_world.account(), sqlite_world.processor())
-
-
-@contextmanager
-def started(application: DemoApplication) -> Iterator[None]:
-    application.start()
-    try:
-        yield
-    finally:
-        application.ask_to_stop()
-        application.join(5)
-
-
-def test_it_takes_accepts_and_answers_with_a_file(scene: Scene) -> None:
-    sent = scene.firm.submit("0001/app1/in/a.zip", b"hello")
-    application, _ = scene.application()
-
-    assert application.work() == 1
-
-    assert scene.state(sent.tracking_id) is State.ACCEPTED
-    assert scene.firm.names("0001/app1/in") == []
-    (result,) = scene.firm.names("0001/app1/out")
-    assert result == f"{sent.tracking_id[:8]}_a.zip.txt"
-    assert sent.sha256 in scene.firm.fetch(f"0001/app1/out/{result}").decode()
-    assert application.work() == 0
-
-
-def test_the_longest_name_gets_an_answer_too(scene: Scene) -> None:
-    sent = scene.firm.submit(f"0001/app1/in/{'n' * 237}")
-    application, _ = scene.application()
-
-    application.work()
-
-    assert scene.state(sent.tracking_id) is State.ACCEPTED
-
-
-@pytest.mark.parametrize("step", ["report"])
-def test_one_that_fails_stops_no_other_and_is_answered_when_its_lease_has_run_out(
-    scene: Scene, caplog: pytest.LogCaptureFixture, step: str
+def test_an_application_that_may_not_connect_says_so_and_ends(
+    sqlite_world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = scene.firm.submit("0001/app1/in/a.zip")
-    scene.world.clock.pass_time(timedelta(seconds=1))
-    second = scene.firm.submit("0001/app1/in/b.zip")
-    application, _ = scene.application(**{step: [WrongState("It", "so", "otherwise")]})
+    with sqlite_world.serving() as served:
+        worker = Worker(served.rest, "nobody", "trs_wrong")
+        worker.on("app1/in")(accept)
+        beside = Beside("app1", worker)
+        with caplog.at_level(logging.ERROR):
+            beside.start()
+            beside.join(20)
 
-    application.work()
-    then = scene.state(first.tracking_id)
-    nothing = application.work()
-    scene.world.clock.pass_time(LEASE)
-    application.work()
-
-    assert then is State.RECEIVED
-    assert scene.state(second.tracking_id) is State.ACCEPTED
-    assert nothing == 0
-    assert scene.state(first.tracking_id) is State.ACCEPTED
-    (told,) = (each for each in caplog.records if each.levelno == logging.WARNING)
-    assert vars(told)["submission"] == first.tracking_id
+    (told,) = (each for each in caplog.records if each.message == "application ended")
+    assert "not right" in vars(told)["why"]
 
 
-def test_it_rests_while_nothing_can_be_claimed_and_then_goes_on(scene: Scene) -> None:
-    sent = scene.firm.submit("0001/app1/in/a.zip")
-    application, failing = scene.application(claim=[Unavailable("database")])
-
-    with started(application):
-        eventually(lambda: scene.state(sent.tracking_id) is State.ACCEPTED)
-
-    assert failing.calls["claim"] <= 4  # it did not spin
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with demo(tmp_path_factory.mktemp("demo"), "--mine", "app2", "--mine", "r4530") as running:
+        yield running
 
 
-def test_it_hears_the_bell_at_once_and_stops_at_once(scene: Scene) -> None:
-    application, _ = scene.application()
+def test_an_application_of_one_s_own_takes_the_place_of_the_demo_s(left_alone: Demo) -> None:
+    logins = {each["application"]: each for each in left_alone.ready["applications"]}
+    firm = left_alone.account()
+    assert set(logins) == {"app2", "r4530"}
+    assert logins["app2"]["password"] in left_alone.text
 
-    with started(application):
-        sent = scene.firm.submit("0001/app1/in/a.zip")
-        eventually(lambda: scene.state(sent.tracking_id) is State.ACCEPTED)
-        began = time.monotonic()
+    theirs = firm.upload("theirs.txt", b"for app1")
+    asked = firm.request_upload("mine.txt", "app2")
+    mine = asked["trackingId"]
+    assert put(asked["preSignedUrl"], b"for app2").status_code == 200
+    firm.wait_for(theirs)  # the demo's own still works
+    assert firm.track(mine)["downstreamStatus"] is None
+    worker = Worker(left_alone.ready["rest"], logins["app2"]["user"], logins["app2"]["password"])
+    worker.on("app2/in")(lambda _job: accepted())
+    beside = Beside("mine", worker)
+    beside.start()
+    try:
+        firm.wait_for(mine)
+    finally:
+        beside.ask_to_stop()
+        beside.join(10)
 
-    assert time.monotonic() - began < 1
+
+def test_an_application_that_the_demo_does_not_run_cannot_be_left_to_one(tmp_path: Path) -> None:
+    ended = once(
+        *("demo", "--data", str(tmp_path / "data"), "--http-port", "0", "--s3-port", "0"),
+        *("--mine", "crd"),
+    )
+
+    assert ended.returncode == 1
+    assert "no application crd" in ended.stderr
+    assert "app1, app2, r4530" in ended.stderr
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.005)
+def test_the_rule_4530_processor_judges_filings_in_the_demo(tmp_path: Path) -> None:
+    with demo(tmp_path) as served:
+        firm = served.account()
+        ids = {}
+        for name in ("4530_2026Q4.xml", "4530_2026Q4_corrected.xml"):
+            asked = firm.request_upload(name, "r4530")
+            content = (FILINGS / name).read_bytes()
+            assert put(asked["preSignedUrl"], content).status_code == 200
+            ids[name] = asked["trackingId"]
+        partly = firm.wait_for(ids["4530_2026Q4.xml"], "PARTIALLY_REJECTED")
+        firm.wait_for(ids["4530_2026Q4_corrected.xml"])
+        seconds = served.terminate()
+
+    assert [(each["record"], each["field"], each["code"]) for each in partly["findings"]] == [
+        ("NGS-2026-0312", "branch-zip", "R4530-114"),
+        ("NGS-2026-0327", "problem", "R4530-207"),
+    ]
+    assert partly["resultFiles"] == ["0001/r4530/out/feedback_4530_2026Q4.xml"]
+    assert seconds < 10

@@ -106,11 +106,11 @@ def test_the_applications_are_listed_as_the_guide_shows(guide: Guide, language: 
         "name": "0001",
         "type": "DIR",
         "metadata": {"writable": False},
-        "children": [folder("app1"), folder("app2")],
+        "children": [folder("app1"), folder("app2"), folder("r4530")],
         "_links": {
             "self": [{"href": f"{at}/0001"}],
             "parent": [{"href": at}],
-            "children": [{"href": f"{at}/0001/app1"}, {"href": f"{at}/0001/app2"}],
+            "children": [{"href": f"{at}/0001/{name}"} for name in ("app1", "app2", "r4530")],
         },
     }
 

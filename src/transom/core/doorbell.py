@@ -1,4 +1,4 @@
-"""Wakes those who wait for hand-offs in this process. Others poll; nothing is lost without it."""
+"""Tells those who wait for hand-offs in this process. Others look; nothing is lost without it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections.abc import Callable
 
 
 class Doorbell:
-    """Counts rings per application, tells who listens, and lets a thread wait for the next."""
+    """Knows who listens for each application."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._rings: dict[str, int] = {}
+        self._lock = threading.Lock()
         self._listeners: dict[str, set[Callable[[], None]]] = {}
+
+    def listeners(self, application: str) -> int:
+        """How many listen now."""
+        with self._lock:
+            return len(self._listeners.get(application, ()))
 
     def ring(self, application: str) -> None:
         """Say that something was offered to an application."""
-        with self._changed:
-            self._rings[application] = self._rings.get(application, 0) + 1
-            self._changed.notify_all()
-            listeners = tuple(self._listeners.get(application, ()))
-        for listener in listeners:
+        with self._lock:
+            told = tuple(self._listeners.get(application, ()))
+        for listener in told:
             listener()
 
     def listen(self, application: str, callback: Callable[[], None]) -> Callable[[], None]:
@@ -29,23 +31,11 @@ class Doorbell:
         Returns:
             What ends it.
         """
-        with self._changed:
+        with self._lock:
             self._listeners.setdefault(application, set()).add(callback)
 
         def end() -> None:
-            with self._changed:
+            with self._lock:
                 self._listeners[application].discard(callback)
 
         return end
-
-    def rings(self, application: str) -> int:
-        """How often it has rung; hand it to wait() so that no ring between is missed."""
-        with self._changed:
-            return self._rings.get(application, 0)
-
-    def wait(self, application: str, heard: int, seconds: float) -> bool:
-        """Wait until it has rung more often than was heard; False when the time ran out."""
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: self._rings.get(application, 0) > heard, timeout=seconds
-            )

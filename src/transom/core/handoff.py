@@ -135,10 +135,6 @@ class HandOff:
                 raise BadParameter("subSpaces", f"firms submit to {known}")
         return tuple(sorted(set(asked.sub_spaces) or inbound))
 
-    def wait(self, application: str, heard: int, seconds: float) -> bool:
-        """Wait until something was offered since `heard` rings; False when the time ran out."""
-        return self._tools.doorbell.wait(application, heard, seconds)
-
     def listen(self, application: str, callback: Callable[[], None]) -> Callable[[], None]:
         """Have something called, from any thread, each time something is offered in this process.
 
@@ -146,10 +142,6 @@ class HandOff:
             What ends it.
         """
         return self._tools.doorbell.listen(application, callback)
-
-    def rings(self, application: str) -> int:
-        """How often something was offered in this process; for wait()."""
-        return self._tools.doorbell.rings(application)
 
     def received(self, actor: Actor, tracking_id: str) -> Listing:
         """The file of a submission, for its application, as long as its bytes are kept.

@@ -34,7 +34,9 @@ def card(ready: dict[str, Any], data: Path, everything: str) -> str:
         *(_row(account, everything) for account in ready["accounts"]),
         "",
         "* to be locked out: try wrong passwords on this one",
-        "+ in every application of the guide's section 9 too; the others in app1 and app2",
+        "+ in every application of the guide's section 9 too; the others in app1 and app2,",
+        f"  {ready['accounts'][0]['user']} in r4530 as well, which judges Rule 4530 filings",
+        *_mine(ready),
         "",
         "Paste this: a token, a folder, a file up, where it stands, and the application's answer.",
         "",
@@ -47,6 +49,14 @@ def _row(account: dict[str, Any], everything: str) -> str:
     mark = " *" if account["lockout"] else " +" if account["user"] == everything else ""
     may = _ACCESS[account["access"]] + mark
     return f"{account['user']:<11} {account['org']:<5} {may:<22} {account['password']}"
+
+
+def _mine(ready: dict[str, Any]) -> Iterator[str]:
+    """The accounts of the applications that the developer connects himself."""
+    for each in ready.get("applications", ()):
+        yield ""
+        yield f"Application {each['application']} waits for your own program:"
+        yield f"user {each['user']}, password {each['password']}"
 
 
 def _commands(ready: dict[str, Any]) -> Iterator[str]:

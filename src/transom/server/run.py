@@ -132,13 +132,16 @@ def serve_until_stopped(
             each.start()
         on_ready()
 
+    def stopping() -> None:
+        for each in others:  # they talk to the listeners that are about to close
+            each.ask_to_stop()
+        program.drain()
+
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     try:
         _recall(program)
         _listen(listeners)
-        run_loop(
-            serve(listeners, on_ready=ready, on_stop=program.drain, drain_seconds=DRAIN_SECONDS)
-        )
+        run_loop(serve(listeners, on_ready=ready, on_stop=stopping, drain_seconds=DRAIN_SECONDS))
     except ExceptionGroup as group:
         raise (_first_os_error(group) or group) from None
     finally:

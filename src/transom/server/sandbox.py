@@ -14,7 +14,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from transom.client.server import Server
+from transom.connector import Worker
 from transom.core import catalogue
 from transom.core.administration import NewAccount
 from transom.core.exchange import Exchange
@@ -26,11 +29,13 @@ from transom.domain.identity import Organization
 from transom.domain.names import FileName, Place
 from transom.domain.space import Application, Direction, OrgKind, SubSpace
 from transom.frontends.token.routes import PATH as TOKEN_PATH
+from transom.processors.rule_4530.processor import APPLICATION as RULE_4530
+from transom.processors.rule_4530.processor import worker_for
 from transom.records import migrate
 from transom.server import tls
 from transom.server.assemble import assemble
 from transom.server.card import card
-from transom.server.demo_application import DemoApplication
+from transom.server.demo_application import Beside, accept
 from transom.server.demo_files import demo_pdf, demo_zip
 from transom.server.listeners import Listener
 from transom.server.run import bound, limits_of, serve_until_stopped
@@ -65,6 +70,8 @@ class DemoOptions:
     s3_port: int
     tls: bool = False
     ready_file: Path | None = None
+    mine: tuple[str, ...] = ()
+    """Applications that the developer connects himself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,19 @@ class DemoAccount:
     lockout: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class DemoApplication:
+    """An application of the demo, and its own account."""
+
+    application: str
+    user: str
+    password: str
+
+
+class UnknownApplication(Exception):
+    """The demo has no such application."""
+
+
 class DemoBusy(Exception):
     """Another demo runs on the same data."""
 
@@ -88,6 +108,8 @@ class _Wanted:
     org: str
     access: Level
     lockout: bool = False
+    also: tuple[str, ...] = ()
+    """Applications beside the examples."""
 
 
 _ORGANIZATIONS = (
@@ -96,7 +118,7 @@ _ORGANIZATIONS = (
     Organization("0900", "State Designating Authority", OrgKind.DESIGNATING_AUTHORITY),
 )
 _ACCOUNTS = (
-    _Wanted("0001ftp01", "0001", Level.BOTH),
+    _Wanted("0001ftp01", "0001", Level.BOTH, also=(RULE_4530,)),
     _Wanted("0001ftp02", "0001", Level.DOWNLOAD),
     _Wanted("0001ftp03", "0001", Level.SUBMIT),
     _Wanted("0001ftp09", "0001", Level.BOTH, lockout=True),
@@ -111,6 +133,7 @@ def run_demo(options: DemoOptions) -> None:
 
     Raises:
         DemoBusy: another one runs on the same data.
+        UnknownApplication: one that the developer wants to connect is none of the demo's.
         CannotListen: a port is taken, or not allowed.
         OSError: the data cannot be written.
     """
@@ -126,6 +149,8 @@ def run_demo(options: DemoOptions) -> None:
         for database in program.databases.each():
             migrate.up(database)
         accounts = _accounts(program.exchange, options.data)
+        logins = _logins(program.exchange, options.data)
+        mine = _mine(options, logins)
         context = None if certificates is None else tls.server_context(_tls(certificates))
         limits = limits_of(settings)
         listeners = [
@@ -133,17 +158,31 @@ def run_demo(options: DemoOptions) -> None:
             Listener(s3, program.s3, context, (), limits),
         ]
         ready = _ready(settings, certificates, accounts)
+        if mine:
+            ready["applications"] = [asdict(login) for login in mine]
 
         def on_ready() -> None:
             print(card(ready, options.data.resolve(), EVERYTHING), flush=True)  # noqa: T201
             announce(ready)
 
-        serve_until_stopped(program, listeners, on_ready, _processors(program.exchange))
+        ours = [login for login in logins if login not in mine]
+        serve_until_stopped(program, listeners, on_ready, _beside(ready, ours))
+
+
+def _mine(options: DemoOptions, logins: list[DemoApplication]) -> list[DemoApplication]:
+    """The logins of the applications that the developer connects himself."""
+    known = {login.application: login for login in logins}
+    for name in options.mine:
+        if name not in known:
+            raise UnknownApplication(
+                f"The demo runs no application {name}. You can connect {', '.join(known)}."
+            )
+    return [known[name] for name in dict.fromkeys(options.mine)]
 
 
 def _ready(
     settings: Settings, certificates: tls.DemoCertificates | None, accounts: list[DemoAccount]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """What the ready file holds."""
     s3 = settings.s3
     return {
@@ -225,12 +264,12 @@ def _accounts(exchange: Exchange, data: Path) -> list[DemoAccount]:
     """The demo's accounts; made, with everything around them, the first time on this data."""
     kept = data / "accounts.json"
     if not kept.exists():
-        accounts = _seed(exchange)
+        accounts = _seed(exchange, data)
         _write_private(kept, json.dumps([asdict(account) for account in accounts], indent=2))
     return [DemoAccount(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
 
 
-def _seed(exchange: Exchange) -> list[DemoAccount]:
+def _seed(exchange: Exchange, data: Path) -> list[DemoAccount]:
     """Make the world. What a demo that was killed meanwhile made already is used as it is."""
     admin = exchange.administration
     for org in _ORGANIZATIONS:
@@ -238,11 +277,10 @@ def _seed(exchange: Exchange) -> list[DemoAccount]:
             admin.add_organization(SYSTEM, org)
     guide = catalogue.read(catalogue.GUIDE)
     admin.load_catalogue(SYSTEM, [*guide, *(_application(name) for name in APPLICATIONS)])
-    accounts = [_account(exchange, wanted, APPLICATIONS) for wanted in _ACCOUNTS]
-    everywhere = [*APPLICATIONS, *(application.name for application in guide)]
-    accounts.append(_account(exchange, _Wanted(EVERYTHING, "0001", Level.BOTH), everywhere))
-    for name in APPLICATIONS:
-        _seed_processor(exchange, name)
+    everywhere = tuple(application.name for application in guide)
+    everything = _Wanted(EVERYTHING, "0001", Level.BOTH, also=everywhere)
+    accounts = [_account(exchange, wanted) for wanted in (*_ACCOUNTS, everything)]
+    _logins(exchange, data)
     _seed_files(exchange, accounts[0].user)
     return accounts
 
@@ -255,26 +293,16 @@ def _application(name: str) -> Application:
     return Application(name, f"Example {name}", {space.name: space for space in spaces})
 
 
-def _account(exchange: Exchange, wanted: _Wanted, applications: Iterable[str]) -> DemoAccount:
+def _account(exchange: Exchange, wanted: _Wanted) -> DemoAccount:
     admin = exchange.administration
     try:
         principal, secret = admin.add_account(SYSTEM, NewAccount(wanted.name, wanted.org))
     except WrongState:
         principal = admin.account(wanted.name)
         secret = admin.rotate_secret(SYSTEM, wanted.name)
-    for name in applications:
-        entitlement = Entitlement(principal.id, wanted.org, name, "", wanted.access)
-        admin.entitle(SYSTEM, entitlement)
+    for name in (*APPLICATIONS, *wanted.also):
+        admin.entitle(SYSTEM, Entitlement(principal.id, wanted.org, name, "", wanted.access))
     return DemoAccount(wanted.name, secret, wanted.org, wanted.access, wanted.lockout)
-
-
-def _seed_processor(exchange: Exchange, application: str) -> None:
-    """The application's own account. Its secret is thrown away: it works inside this process."""
-    admin, name = exchange.administration, _processor(application)
-    with suppress(WrongState):
-        admin.add_account(SYSTEM, NewAccount(name, "0001", PrincipalKind.APPLICATION))
-    entitlement = Entitlement(admin.account(name).id, "", application, "", Level.PROCESS)
-    admin.entitle(SYSTEM, entitlement)
 
 
 def _seed_files(exchange: Exchange, reader: str) -> None:
@@ -296,11 +324,43 @@ def _processor(application: str) -> str:
     return f"{application}-processor"
 
 
-def _processors(exchange: Exchange) -> list[DemoApplication]:
-    admin = exchange.administration
-    return [
-        DemoApplication(exchange, name, admin.account(_processor(name)).id) for name in APPLICATIONS
-    ]
+# --- the applications ----------------------------------------------------------------------------
+
+
+def _logins(exchange: Exchange, data: Path) -> list[DemoApplication]:
+    """The applications' own accounts; made the first time on this data."""
+    kept = data / "applications.json"
+    if not kept.exists():
+        logins = [_login(exchange, name) for name in (*APPLICATIONS, RULE_4530)]
+        _write_private(kept, json.dumps([asdict(login) for login in logins], indent=2))
+    return [DemoApplication(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
+
+
+def _login(exchange: Exchange, application: str) -> DemoApplication:
+    admin, name = exchange.administration, _processor(application)
+    try:
+        new = NewAccount(name, "0001", PrincipalKind.APPLICATION)
+        principal, secret = admin.add_account(SYSTEM, new)
+    except WrongState:
+        principal, secret = admin.account(name), admin.rotate_secret(SYSTEM, name)
+    entitlement = Entitlement(principal.id, "", application, "", Level.PROCESS)
+    admin.entitle(SYSTEM, entitlement)
+    return DemoApplication(application, name, secret)
+
+
+def _beside(ready: dict[str, Any], logins: Iterable[DemoApplication]) -> list[Beside]:
+    """A worker for each of these applications, in a thread of its own."""
+    server = Server(ready["rest"], ready["token_url"], "demo")
+    authority = Path(ready["ca"]) if ready["ca"] else None
+    return [Beside(each.application, _worker(server, each, authority)) for each in logins]
+
+
+def _worker(server: Server, login: DemoApplication, authority: Path | None) -> Worker:
+    if login.application == RULE_4530:
+        return worker_for(server, login.user, login.password, authority)
+    worker = Worker(server, login.user, login.password, ca_file=authority, concurrency=2)
+    worker.on(f"{login.application}/in")(accept)
+    return worker
 
 
 def _write_private(path: Path, text: str) -> None:

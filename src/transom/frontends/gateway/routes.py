@@ -23,7 +23,7 @@ from transom.core.publishing import Publication, Result
 from transom.core.tracking import Position
 from transom.domain.entitlement import Actor
 from transom.domain.errors import ExchangeError
-from transom.domain.names import parse_application, parse_org, parse_sub_space, parse_upload_name
+from transom.domain.names import parse_application, parse_file_name, parse_org, parse_sub_space
 from transom.frontends import context
 from transom.frontends.conditions import Window, window
 from transom.frontends.encoding import Json, Media
@@ -204,7 +204,7 @@ class GatewayDoor:
         result = Result(
             application=parse_application(application),
             sub_space=parse_sub_space(sub_space),
-            name=parse_upload_name(name),
+            name=parse_file_name(name),
             orgs=tuple(dict.fromkeys(parse_org(org) for org in asked.get("org", []))),
             about=asked.get("about", [""])[0],
             key=idempotency_key(scope),
