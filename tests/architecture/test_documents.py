@@ -91,9 +91,7 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 def test_every_dependency_has_its_reason_written_down() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     reasons = (ROOT / "docs/decisions/0009-dependencies.md").read_text(encoding="utf-8")
-    lists = project.partition("[project.optional-dependencies]")[2].partition("[project.scripts]")[
-        0
-    ]
+    lists = project.partition("\ndependencies = [")[2].partition("[project.scripts]")[0]
     names = re.findall(r'"([a-z0-9-]+)(?:\[|[><="])', lists)
     assert [name for name in names if f"**{name}**" not in reasons] == []
 
@@ -131,6 +129,7 @@ _ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The directory that a demo was started in, as README.md says."""
     directory = tmp_path_factory.mktemp("walk")
+    (directory / "examples").symlink_to(ROOT / "examples")
     ready, said = directory / ".demo" / "ready.json", directory / "demo.txt"
     ports = ["--http-port", "0", "--s3-port", "0"]
     with said.open("wb") as out:
@@ -165,7 +164,7 @@ def test_what_a_page_says_to_type_works(
     process = subprocess.Popen(
         ["bash", "-e", "-c", _script(page, walk)],
         cwd=directory,
-        env=_ENVIRONMENT,
+        env=_ENVIRONMENT | {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -413,10 +413,6 @@ def narrowed(document: Any, queue: list[str]) -> Any:
     parameters["orgs"]["schema"]["items"] = {"enum": ["0001", "0002"]}
     parameters["trackingId"] |= {"schema": {"enum": queue}, "example": queue[0]}
     parameters["cursor"]["schema"] = {"enum": [at.decode().rstrip("=")]}
-    # An empty `about` is taken for none today, instead of refused: remove this when it is 400.
-    parameters["about"]["schema"] = {"anyOf": [parameters["about"]["schema"], {"const": ""}]}
-    # 3.0 is a whole number in JSON Schema, and refused today: remove this when it is taken.
-    schemas["Claim"]["properties"]["limit"] = {"enum": [None, *range(1, MAX_CLAIM + 1)]}
     schemas["Claim"]["properties"]["subSpaces"]["items"] = {"enum": ["in"]}
     for verb in ("Heartbeat", "Acknowledgement", "Report", "Release"):
         schemas[verb]["properties"]["lease"] = {"enum": [1, 2]}

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import sys
+from pathlib import Path
 
 import pytest
 from cli.shell import COMMAND, Shell, until
@@ -35,7 +36,7 @@ def test_a_login_with_a_keyring_keeps_the_secret_there_and_nowhere_else(
         "user": account.name,
         "org": "0001",
         "server": served.rest,
-        "environment": "production",
+        "environment": "local",
         "places": ["0001"],
     }
     assert "is gone from the keyring" in shell.process("logout").out
@@ -45,6 +46,41 @@ def test_a_login_with_a_keyring_keeps_the_secret_there_and_nowhere_else(
     assert again.code == 4
     assert "Try: transom login" in again.err
     assert shell.process("profile", "remove", "default", "-y").code == 0
+
+
+def test_a_demo_s_ready_file_has_all_that_a_login_asks(
+    shell: Shell, shared: World, served: Served, tmp_path: Path
+) -> None:
+    first, second = shared.account("0001"), shared.account("0002")
+    ready = tmp_path / "ready.json"
+    told = {
+        "rest": served.rest,
+        "ca": None,
+        "accounts": [
+            {"user": each.name, "password": each.secret, "org": org}
+            for each, org in ((first, "0001"), (second, "0002"))
+        ],
+    }
+    ready.write_text(json.dumps(told))
+
+    login = shell.process("login", "--ready-file", str(ready))
+    other = shell("login", "--ready-file", str(ready), "--user", second.name, "--profile", "two")
+
+    assert login.out == f'\u2713 Signed in as {first.name}, profile "demo".\n'
+    assert f"stays in {ready}" in login.err
+    assert first.secret not in shell.config.read_text()
+    whoami = shell("whoami", "--json").document
+    assert (whoami["user"], whoami["org"], whoami["environment"]) == (first.name, "0001", "demo")
+    assert other.code == 0
+    assert shell("whoami", "--json", "--profile", "two").document["user"] == second.name
+    assert "stays there" in shell("logout").out
+    assert "--ready-file exclude" in shell("login", "URL", "--ready-file", str(ready)).err
+    unknown = shell("login", "--ready-file", str(ready), "--user", "nobody")
+    assert (unknown.code, first.name in unknown.err) == (4, True)
+    ready.write_text("{}")
+    assert "is no ready file" in shell("whoami").err
+    ready.unlink()
+    assert "Does the demo run" in shell("whoami").err
 
 
 def test_a_profile_pointed_elsewhere_finds_no_secret_to_send_there(
@@ -127,6 +163,7 @@ def test_at_a_terminal_what_is_missing_is_asked_and_the_password_is_not_echoed(
     shell: Shell, shared: World, served: Served
 ) -> None:
     account = shared.account("0001", "both", "app1")
+    assert not shell.config.exists()
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(sys.executable, [*COMMAND, "login"])  # noqa: S606

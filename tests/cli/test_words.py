@@ -42,8 +42,19 @@ def test_every_size_fits_in_seven_columns(count: int) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0s"), (9.4, "9s"), (59.7, "1m"), (130, "2m10s"), (233, "3m53s"), (1800, "30m")]
-    + [(7200, "2h"), (7500, "2h5m"), (93_600, "26h"), (12 * 86_400, "12d"), (-3, "0s")],
+    [
+        (0, "0s"),
+        (9.4, "9s"),
+        (59.7, "1m"),
+        (130, "2m10s"),
+        (233, "3m53s"),
+        (1800, "30m"),
+        (7200, "2h"),
+        (7500, "2h5m"),
+        (93_600, "26h"),
+        (12 * 86_400, "12d"),
+        (-3, "0s"),
+    ],
 )
 def test_a_time_span_is_short(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text

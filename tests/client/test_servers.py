@@ -67,7 +67,7 @@ def test_a_server_that_tells_nothing_has_its_tokens_below_the_same_url(
     exchange: Exchange, lie: Lie
 ) -> None:
     exchange.lie("well-known", lie)
-    assert discover(exchange.url) == Server(exchange.url, exchange.url + TOKEN_PATH)
+    assert discover(exchange.url) == Server(exchange.url, exchange.url + TOKEN_PATH, "local")
 
 
 def test_a_server_that_breaks_is_no_server(exchange: Exchange) -> None:

@@ -111,6 +111,7 @@ def test_under_one_key_a_result_is_published_once(world: World) -> None:
 
 def test_a_key_that_was_used_for_something_else_is_refused(world: World) -> None:
     mine, app = world.account(), world.processor()
+    sent = mine.submit("0001/app1/in/filing.zip")
     what = result("0001", key="7c1e")
     publish(app, what)
 
@@ -118,6 +119,8 @@ def test_a_key_that_was_used_for_something_else_is_refused(world: World) -> None
         (what, b"other content"),
         (replace(what, name=FileName("other.csv")), b"result"),
         (replace(what, orgs=(OrgId("0001"), OrgId("0002"))), b"result"),
+        (replace(what, orgs=(OrgId("0002"),)), b"result"),
+        (replace(what, about=sent.tracking_id), b"result"),
     ):
         with pytest.raises(WrongState):
             publish(app, other, content)

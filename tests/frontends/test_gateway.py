@@ -196,6 +196,9 @@ def test_what_is_another_application_s_is_not_there(
         ({"limit": "10"}, "limit"),
         ({"leaseSeconds": 0}, "leaseSeconds"),
         ({"leaseSeconds": 86_401}, "leaseSeconds"),
+        ({"leaseSeconds": 10**400}, "leaseSeconds"),
+        ({"limit": 10**400}, "limit"),
+        ({"limit": 2.5}, "limit"),
         ({"waitSeconds": 61}, "waitSeconds"),
         ({"waitSeconds": -1}, "waitSeconds"),
         ({"subSpaces": "in"}, "subSpaces"),
@@ -256,6 +259,12 @@ def test_a_report_that_cannot_be_read_names_what_is_wrong_and_changes_nothing(
     assert error_of(answer) == (400, "bad_parameter")
     assert answer.json()["error_message"].startswith(f"{named}: ")
     assert app.account.world.exchange.tracking.one(firm.actor, sent).state == "received"
+
+
+def test_a_whole_number_may_be_written_with_a_point(app: Application, firm: Account) -> None:
+    firm.submit("0001/app1/in/a.zip")
+
+    assert len(app.claim(limit=3.0, leaseSeconds=2.5)) == 1
 
 
 def test_a_body_over_the_limit_is_refused(app: Application) -> None:
@@ -528,6 +537,7 @@ def test_one_file_for_many_and_once_under_its_key(
         ("out/a.txt", "org=0001&to=0002", 400, "bad_parameter"),
         ("out/a.txt", "org=0001&about=x&about=y", 400, "bad_parameter"),
         ("out/a.txt", "org=0001&about=nothing", 404, "not_found"),
+        ("out/a.txt", "org=0001&about=", 400, "bad_parameter"),
     ],
 )
 def test_a_result_that_can_go_nowhere_is_refused_and_nobody_sees_it(

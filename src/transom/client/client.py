@@ -65,13 +65,15 @@ class Client:
         name: str = "",
         *,
         progress: Progress | None = None,
+        on_requested: Callable[[str], None] | None = None,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> Sent:
         """Upload one file to a place; `name` defaults to the file's own. See uploads.py.
 
         A stream is sent from where it stands; one that cannot be read twice is copied to this
-        machine's temporary directory first. After a lost answer tracking is asked for up to
-        `settle_seconds`. Never are there two submissions of one call.
+        machine's temporary directory first. `on_requested` is told the tracking id before the first
+        byte goes out, and another one when the first came to nothing. After a lost answer tracking
+        is asked for up to `settle_seconds`. Never are there two submissions of one call.
 
         Raises:
             NotComplete: it broke off, changed meanwhile, or did not arrive as it was sent.
@@ -86,6 +88,7 @@ class Client:
         with local_files.opened(source, name) as found:
             upload = Upload(self.session, found, place)
             upload.progress, upload.settle_seconds = progress, settle_seconds
+            upload.on_requested = on_requested
             return upload.run()
 
     def get(

@@ -32,7 +32,7 @@ def hashing(size: int) -> Iterator[Hasher]:
 
 
 class _Beside:
-    """A SHA-256 that is one chunk behind. Measured: see docs/explained/performance.md."""
+    """A SHA-256 that is one chunk behind. Measured: 512 MiB go up 15 % faster than without."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool

@@ -21,7 +21,7 @@ from transom.client.errors import LocalStorageFull, NotComplete, RefusedByRule
 
 CHUNK_BYTES = 1 << 20
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # no quota on some systems
 _RESERVED = {"CON", "PRN", "AUX", "NUL"} | {f"{n}{i}" for n in ("COM", "LPT") for i in range(1, 10)}
 _LONGEST_STEM_BYTES = 150
 

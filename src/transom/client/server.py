@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Unpack
 
 from transom.client import answers
-from transom.client.addresses import checked_url
+from transom.client.addresses import checked_url, is_loopback
 from transom.client.answers import Answer
 from transom.client.connections import Request
 from transom.client.errors import RefusedByRule, ServerFault
@@ -46,17 +46,19 @@ PRESETS: Mapping[str, Server] = MappingProxyType(
 def discover(url: str, **options: Unpack[Options]) -> Server:
     """The server at a URL, by its /.well-known/transom.
 
-    A server that has none (FINRA's) is taken to have its token service below the same URL.
+    A server that has none (FINRA's) is taken to have its token service below the same URL. One
+    that does not tell its environment is production, but on this machine "local".
 
     Raises:
         Unreachable, ServerFault
         RefusedByRule: the URL cannot be read, or is plain http to another machine.
     """
     base = url.rstrip("/")
-    checked_url(base, allow_plain_http=options.get("allow_plain_http", False))
+    parts = checked_url(base, allow_plain_http=options.get("allow_plain_http", False))
     found = _about(base, options)
     token_url = found.get("tokenUrl", base + _TOKEN_PATH)
-    environment = answers.clean(found.get("environment")) or "production"
+    kind = "local" if is_loopback(str(parts.hostname)) else "production"
+    environment = answers.clean(found.get("environment")) or kind
     return Server(base, _checked(base, token_url, options), environment)
 
 

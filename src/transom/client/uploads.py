@@ -13,7 +13,7 @@ What decides after a failure is whether the server can have the whole file:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -134,6 +134,7 @@ class Upload:
         self._tries = 0
         self._sha256 = ""
         self.progress: Progress | None = None
+        self.on_requested: Callable[[str], None] | None = None
         self.settle_seconds = SETTLE_SECONDS
 
     def run(self) -> Sent:
@@ -153,6 +154,8 @@ class Upload:
         tracking_id, url = shapes.text(found, "trackingId"), shapes.text(found, "preSignedUrl")
         if not tracking_id or not url:
             raise ServerFault("The server offered no URL to upload to.")
+        if self.on_requested is not None:
+            self.on_requested(tracking_id)
         return Offer(tracking_id, url, asked_at + LINK_SECONDS)
 
     # --- step 2 ------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +22,7 @@ from transom.domain.space import Direction, SubSpace
 from transom.ports import Sealed
 from transom.records import audit, identities, listings, spaces, submissions
 from transom.records.database import Database
+from transom.records.submissions import Remembered
 
 MAX_ORGS = 500
 
@@ -106,10 +106,6 @@ def _answered(tx: Connection, actor: Actor, result: Result) -> OrgId:
     return found.place.org
 
 
-class _PublishedBefore(Exception):
-    """The key was used: what is written is rolled back."""
-
-
 class Publication:
     """One result file on its way out. It ends in commit() or it never happened.
 
@@ -157,21 +153,42 @@ class Publication:
         """
         self._stated.verify()
         sealed = self._staged.seal_as(self._tools.entropy.blob_key())
-        wanted = self._listings(sealed, self._tools.clock.now())
-        try:
-            with self._tools.database.transaction() as tx:
+        own = self._tools.entropy.uuid()
+        with self._tools.database.transaction() as tx:
+            publication = self._first(tx, sealed, own)
+            wanted = self._listings(sealed, publication)
+            if publication == own:
                 self._write_records(tx, sealed, wanted)
-        except _PublishedBefore:
-            self._tools.blobs.delete(sealed.key)  # rolled back for certain: nobody names it
-            return self._published(wanted)
-        return wanted
+            else:
+                found = listings.with_ids(tx, [each.id for each in wanted])
+        if publication == own:
+            return wanted
+        self._tools.blobs.delete(sealed.key)  # the bytes of the first are listed, not these
+        return [found.get(each.id, each) for each in wanted]
 
-    def _listings(self, sealed: Sealed, now: datetime) -> list[Listing]:
-        result, keeping = self._result, self._tools.keeping
+    def _first(self, tx: Connection, sealed: Sealed, own: str) -> str:
+        """The id of the first publication under the key: this one's own, or an earlier one's."""
+        result, tools = self._result, self._tools
+        if not result.key:
+            return own
+        orgs = ",".join(sorted(result.orgs))
+        path = f"{result.application}/{result.sub_space}/{result.name}"
+        request = f"PUBLISH {path} {orgs} {result.about} {sealed.sha256}"
+        mine = Remembered(request, own, tools.clock.wall())
+        principal = self._actor.principal_id
+        if submissions.remember(tx, principal, result.key, mine):
+            return own
+        first = submissions.remembered(tx, principal, result.key)
+        if first is None or first.request != request:
+            raise WrongState("This Idempotency-Key", "used for another file", "new")
+        return first.tracking_id
+
+    def _listings(self, sealed: Sealed, publication: str) -> list[Listing]:
+        result, keeping, now = self._result, self._tools.keeping, self._tools.clock.now()
         days = self._target.space.retention_days
         return [
             Listing(
-                id=self._listing_id(org),
+                id=str(uuid.uuid5(uuid.UUID(publication), org)),
                 direction=Direction.OUTBOUND,
                 place=Place(org, result.application, result.sub_space),
                 name=result.name,
@@ -185,21 +202,6 @@ class Publication:
             for org in dict.fromkeys(result.orgs)
         ]
 
-    def _listing_id(self, org: OrgId) -> str:
-        """Fresh, or the same for every try under one key: the table then knows repeats."""
-        key = self._result.key
-        if not key:
-            return self._tools.entropy.uuid()
-        return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self._actor.principal_id} {org} {key}"))
-
-    def _published(self, wanted: Sequence[Listing]) -> list[Listing]:
-        """What was published under the key before, when it is what is wanted now."""
-        with self._tools.database.reading() as tx:
-            found = listings.with_ids(tx, [each.id for each in wanted])
-        if [_facts(found.get(each.id)) for each in wanted] != [_facts(each) for each in wanted]:
-            raise WrongState("This Idempotency-Key", "used for another file", "new")
-        return [found[each.id] for each in wanted]
-
     def _write_records(self, tx: Connection, sealed: Sealed, wanted: Sequence[Listing]) -> None:
         """The commit point, one transaction."""
         now = wanted[0].listed_at
@@ -209,8 +211,7 @@ class Publication:
             place = listing.place
             if self._target.opens:
                 spaces.open_space(tx, place.org, place.application, place.sub_space, now)
-            if not listings.add_new(tx, listing):
-                raise _PublishedBefore
+            listings.add(tx, listing)
             what = f"{place}/{listing.name}"
             entry = self._tools.entry(
                 self._actor, "handoff.published", what, listing.tracking_id, **facts
@@ -231,7 +232,3 @@ class Publication:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _facts(listing: Listing | None) -> tuple[object, ...]:
-    return () if listing is None else (listing.place, listing.name, listing.sha256)

@@ -20,9 +20,7 @@ class NoResource(ExchangeError):
     code = "no_such_resource"
 
     def __init__(self) -> None:
-        super().__init__(
-            "There is no such resource. The API reference lists what there is: /openapi.json."
-        )
+        super().__init__("There is no such resource. openapi.json of this API lists what there is.")
 
 
 class WrongMethod(ExchangeError):

@@ -42,11 +42,6 @@ def add(tx: Connection, listing: Listing) -> None:
     tx.execute(_LISTING, _values(listing, listing.name))
 
 
-def add_new(tx: Connection, listing: Listing) -> bool:
-    """Show a file at a place unless a listing of this id is, or was, there; say whether."""
-    return insert_new(tx, listings, _values(listing, listing.name))
-
-
 def add_to_archive(tx: Connection, listing: Listing, names: Iterator[str]) -> str:
     """Show a file in an archive under the first of these names that no file there ever had.
 

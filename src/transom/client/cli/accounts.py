@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,13 +30,18 @@ class Login:
     org: str = ""
     preset: str = ""
     ca_file: str = ""
+    ready_file: str = ""
 
 
 def login(at: Desk, asked: Login) -> None:
     """Try the credentials, then keep profile and secret."""
-    if asked.url and asked.preset:
-        raise WrongUse("A URL and --preset exclude each other: both say where the server is.")
+    if sum(map(bool, (asked.url, asked.preset, asked.ready_file))) > 1:
+        raise WrongUse(
+            "A URL, --preset and --ready-file exclude each other: each says where the server is."
+        )
     name = _profile_name(at, asked)
+    if asked.ready_file:
+        asked = _of_the_demo(asked)
     resolved = _drafted(at, asked, name)
     if not resolved.is_set_up:
         url = _ask(at.screen, "Server (URL)", "URL or --preset")
@@ -63,7 +68,22 @@ def login(at: Desk, asked: Login) -> None:
 
 def _profile_name(at: Desk, asked: Login) -> str:
     named = at.shared.profile or at.environ.get("TRANSOM_PROFILE", "")
-    return named or asked.preset or at.config.default_profile or config.DEFAULT_NAME
+    own = asked.preset or ("demo" if asked.ready_file else "")
+    return named or own or at.config.default_profile or config.DEFAULT_NAME
+
+
+def _of_the_demo(asked: Login) -> Login:
+    """The same with address, authority and account out of a demo's ready file."""
+    ready = secrets.Ready.read(Path(asked.ready_file).expanduser().absolute())
+    account = ready.account(asked.user)
+    return replace(
+        asked,
+        url=ready.url,
+        user=account.user,
+        org=asked.org or account.org,
+        ca_file=ready.ca_file,
+        ready_file=str(ready.file),
+    )
 
 
 def _drafted(at: Desk, asked: Login, name: str) -> Resolved:
@@ -78,6 +98,7 @@ def _drafted(at: Desk, asked: Login, name: str) -> Resolved:
         "user": asked.user,
         "org": asked.org,
         "ca_file": ca_file,
+        "environment": "demo" if asked.ready_file else "",
     }
     return at.config.resolve(at.environ, name, said)
 
@@ -106,6 +127,8 @@ def _ask(screen: Screen, question: str, option: str) -> str:
 
 
 def _secret(at: Desk, asked: Login, resolved: Resolved) -> Secret:
+    if asked.ready_file:
+        return secrets.from_ready_file(Path(asked.ready_file), resolved["user"])
     if asked.password_file:
         path = Path(asked.password_file)
         return secrets.from_file(path if str(path) == "-" else path.expanduser().absolute())
@@ -133,6 +156,8 @@ def _organizations(client: Client) -> list[str]:
 
 def _kept(at: Desk, asked: Login, resolved: Resolved, secret: Secret) -> tuple[str, str]:
     """Keep the secret where it may stay; what the profile is to say, and what people are told."""
+    if asked.ready_file:
+        return f"ready:{asked.ready_file}", f"  The password stays in {asked.ready_file}."
     if secret.origin.startswith("file "):
         file = Path(asked.password_file).expanduser().absolute()
         return f"file:{file}", f"  The password stays in {file}."
@@ -163,7 +188,7 @@ def logout(at: Desk) -> None:
     if kind == "keyring":
         was_there = secrets.forget(resolved.address, resolved["user"])
         said = "is gone from the keyring" if was_there else "was not in the keyring"
-    elif kind == "file":
+    elif kind in {"file", "ready"}:
         said = f"is in {path}, and stays there: delete that file"
     else:
         said = "is in TRANSOM_PASSWORD: nothing is kept here"

@@ -32,7 +32,7 @@ KEYS: Mapping[str, str] = MappingProxyType(
         "portal_url": "address of the portal",
         "org": "organization id, left out of places",
         "user": "user name of the account",
-        "secret": "keyring, env or file:PATH",
+        "secret": "keyring, env, file:PATH, or ready:PATH of a demo",
         "ca_file": "PEM file of a root to trust, relative to the configuration file",
         "environment": "what kind of server it is; shown before each upload unless production",
         "timeout_seconds": "how long the server may be silent",

@@ -73,11 +73,15 @@ def login(  # noqa: PLR0913 - one per thing that may be said
     ca_file: Annotated[
         str, typer.Option("--ca-file", metavar="FILE", help="trust this root (PEM)")
     ] = "",
+    ready_file: Annotated[
+        str,
+        typer.Option("--ready-file", metavar="FILE", help="a running demo's: all that is asked"),
+    ] = "",
 ) -> None:
     """Try a user name and password, and keep them as a profile."""
     from transom.client.cli import accounts
 
-    asked = accounts.Login(url, user, password_file, org, preset, ca_file)
+    asked = accounts.Login(url, user, password_file, org, preset, ca_file, ready_file)
     accounts.login(_desk(ctx), asked)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from transom.client.cli.config import Resolved
 from transom.client.cli.exits import WrongUse
@@ -54,10 +55,12 @@ def find(resolved: Resolved, environ: Mapping[str, str]) -> Secret:
             raise _none("TRANSOM_PASSWORD is not set. The profile says that the secret is there.")
         case "file" if rest:
             return from_file(resolved.file.parent / Path(rest).expanduser())
+        case "ready" if rest:
+            return from_ready_file(resolved.file.parent / Path(rest).expanduser(), resolved["user"])
         case _:
             raise WrongUse(
                 f'secret = "{kind}" ({resolved.values["secret"].origin}) names no place.'
-                " Use keyring, env or file:PATH."
+                " Use keyring, env, file:PATH, or ready:PATH for a demo's ready file."
             )
 
 
@@ -83,6 +86,73 @@ def _line(text: str, origin: str) -> str:
     if not first:
         raise _none(f"There is no password in {origin}.")
     return first
+
+
+# --- a demo's ready file -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    """An account of a demo. Printing it leaves the password out."""
+
+    user: str
+    org: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a running demo says of itself: its address, its authority ("" for none), who may enter.
+
+    The file is there only while the demo runs.
+    """
+
+    file: Path
+    url: str
+    ca_file: str
+    accounts: tuple[DemoAccount, ...]
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read a ready file.
+
+        Raises:
+            NotSignedIn: there is none (no demo runs), or it is not one.
+        """
+        try:
+            told = json.loads(file.read_text(encoding="utf-8"))
+            accounts = tuple(
+                DemoAccount(str(each["user"]), str(each["org"]), str(each["password"]))
+                for each in told["accounts"]
+            )
+            return cls(file, str(told["rest"]), str(told["ca"] or ""), accounts)
+        except FileNotFoundError as failure:
+            text = f"There is no {file}. Does the demo run, and was it given --ready-file?"
+            raise NotSignedIn(text, code="no_secret") from failure
+        except (OSError, ValueError, KeyError, TypeError) as failure:
+            text = f"{file} is no ready file of a demo."
+            raise NotSignedIn(text, code="no_secret") from failure
+
+    def account(self, user: str = "") -> DemoAccount:
+        """The account of this name, or the first.
+
+        Raises:
+            NotSignedIn: the demo has no such account.
+        """
+        for each in self.accounts:
+            if user in {"", each.user}:
+                return each
+        known = ", ".join(each.user for each in self.accounts)
+        raise NotSignedIn(f"The demo has no account {user}. It has {known}.", code="no_secret")
+
+
+def from_ready_file(file: Path, user: str) -> Secret:
+    """The password of a demo's account.
+
+    Raises:
+        NotSignedIn: no demo runs there, or it has no such account.
+    """
+    return Secret(Ready.read(file).account(user).password, f"ready file {file}")
 
 
 # --- the system's keyring ------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from transom.core.handoff import LONGEST_LEASE, MAX_CLAIM, Claim, Lease
 from transom.core.publishing import Publication, Result
 from transom.core.tracking import Position
 from transom.domain.entitlement import Actor
-from transom.domain.errors import ExchangeError
+from transom.domain.errors import BadParameter, ExchangeError
 from transom.domain.names import parse_application, parse_file_name, parse_org, parse_sub_space
 from transom.frontends import context
 from transom.frontends.conditions import Window, window
@@ -206,11 +206,18 @@ class GatewayDoor:
             sub_space=parse_sub_space(sub_space),
             name=parse_file_name(name),
             orgs=tuple(dict.fromkeys(parse_org(org) for org in asked.get("org", []))),
-            about=asked.get("about", [""])[0],
+            about=_about(asked),
             key=idempotency_key(scope),
             sha256=wire.stated_sha256(header(scope, "repr-digest")),
         )
         return self.exchange.publishing.begin(actor, result)
+
+
+def _about(asked: dict[str, list[str]]) -> str:
+    (about,) = asked.get("about", [""])
+    if "about" in asked and not about:
+        raise BadParameter("about", "it is empty; name a submission, or leave it out")
+    return about
 
 
 # --- what can be done with a submission ----------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -72,6 +71,8 @@ class Members:
     def number(self, name: str, lowest: int, highest: int, default: object = _REQUIRED) -> int:
         """A whole number within bounds."""
         found = self.take(name, default)
+        if isinstance(found, float) and found.is_integer():
+            found = int(found)  # 3.0 is a whole number in JSON
         is_whole = isinstance(found, int) and not isinstance(found, bool)
         if not is_whole or not lowest <= found <= highest:
             raise self._bad(name, f"a whole number from {lowest} to {highest}")
@@ -81,7 +82,7 @@ class Members:
         """A time in seconds, parts of them too."""
         found = self.take(name, default)
         is_number = isinstance(found, int | float) and not isinstance(found, bool)
-        if not is_number or not math.isfinite(found) or not lowest <= found <= highest:
+        if not is_number or not lowest <= found <= highest:  # NaN is in no bounds
             raise self._bad(name, f"a number from {lowest} to {highest}")
         return timedelta(seconds=found)
 
