@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from transom.client.cli import config
 from transom.client.cli.exits import WrongUse
-from transom.client.server import Server
+from transom.client.presets import Server
 
 FILE = """\
 # our exchanges

@@ -155,7 +155,7 @@ def test_a_state_that_does_not_exist_is_refused(firm: Client) -> None:
 
 
 def test_a_part_that_was_kept_is_gone_on_with(world: World, firm: Client, tmp_path: Path) -> None:
-    content = os.urandom(100_000)
+    content = os.urandom(3 << 20)
     world.processor("app1").publish("0001/app1/out/result.bin", content)
 
     class Stopped(Exception):

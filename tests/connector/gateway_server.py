@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from transom.client.server import Server
+from transom.client.presets import Server
 
 USER, SECRET = "r4530-app", "secret"
 _TOKEN_PATH = "/fip/rest/ews/oauth2/access_token"

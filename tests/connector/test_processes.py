@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SLOW = """
 import sys, time
 from pathlib import Path
-from transom.client.server import Server
+from transom.client.presets import Server
 from transom.connector import Pace, Worker, accepted
 
 worker = Worker(Server(*sys.argv[1:3]), "r4530-app", "secret", pace=Pace(wait_seconds=30))

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from transom.client.errors import ClientError
-from transom.client.server import PRESETS, Server
+from transom.client.presets import PRESETS, Server
 from transom.client.values import Entry, Fetched, Finding, Folder, Sent, Submission
 
 if TYPE_CHECKING:

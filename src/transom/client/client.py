@@ -15,7 +15,8 @@ from transom.client.downloads import Download
 from transom.client.errors import RefusedByRule, ServerFault, Unreachable
 from transom.client.local_files import PartFile, StreamSink
 from transom.client.options import Options
-from transom.client.server import PRESETS, Server, discover
+from transom.client.presets import PRESETS, Server
+from transom.client.server import discover
 from transom.client.session import Progress, Session
 from transom.client.uploads import SETTLE_SECONDS, Upload
 from transom.client.values import ENDED, Fetched, Folder, Sent, Submission

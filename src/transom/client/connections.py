@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Connections:
         self._timeout_seconds = timeout_seconds
         self._user_agent = user_agent
         self._lock = threading.Lock()
-        self._client: httpx2.Client | None = None
+        self._pools: dict[bool, httpx2.Client] = {}  # by whether they speak TLS
 
     @contextmanager
     def open(self, request: Request) -> Iterator[httpx2.Response]:
@@ -78,7 +79,7 @@ class Connections:
             raise no_answer(host, failure) from failure
 
     def _send(self, request: Request) -> httpx2.Response:
-        client = self._opened()
+        client = self._opened(is_tls=request.url.startswith("https:"))
         silence = request.seconds if request.seconds is not None else self._timeout_seconds
         built = client.build_request(
             request.method,
@@ -90,24 +91,23 @@ class Connections:
         )
         return client.send(built, auth=None, stream=True, follow_redirects=False)
 
-    def _opened(self) -> httpx2.Client:
-        # Reading the trusted roots takes 30 ms: not before there is something to ask.
+    def _opened(self, *, is_tls: bool) -> httpx2.Client:
         with self._lock:
-            if self._client is None:
+            if is_tls not in self._pools:
                 logging.getLogger("httpx2").addFilter(_without_queries)
-                self._client = httpx2.Client(
-                    verify=_trust(self._ca_file),
+                self._pools[is_tls] = httpx2.Client(
+                    verify=_trust(self._ca_file) if is_tls or self._ca_file else _nobody(),
                     cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                     headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
                     limits=_POOL,
                 )
-            return self._client
+            return self._pools[is_tls]
 
     def close(self) -> None:
         """Let go of what is open; the next request opens it again."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
+            pools, self._pools = self._pools, {}
+        for client in pools.values():
             client.close()
 
 
@@ -121,10 +121,17 @@ def _without_queries(record: logging.LogRecord) -> bool:
     return True
 
 
-def _trust(ca_file: Path | str | None) -> ssl.SSLContext | bool:
-    if ca_file is None:
-        return True
+def _nobody() -> ssl.SSLContext:
+    """For what never speaks TLS: it trusts nobody, and reads no roots."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@cache
+def _trust(ca_file: Path | str | None) -> ssl.SSLContext:
+    """Whom to trust; read once in a process, since it takes 30 ms."""
     context = httpx2.create_ssl_context()
+    if ca_file is None:
+        return context
     try:
         context.load_verify_locations(cafile=ca_file)
     except ssl.SSLError as failure:

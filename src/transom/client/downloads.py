@@ -6,6 +6,7 @@ Every byte that came is kept and gone on from; the whole is verified before it t
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -16,10 +17,11 @@ from transom.client import answers, shapes
 from transom.client.addresses import files_path
 from transom.client.connections import Request
 from transom.client.errors import LinkExpired, NotComplete, ServerFault, Unreachable
-from transom.client.local_files import Identity, Sink
+from transom.client.local_files import CHUNK_BYTES, Identity, Sink
 from transom.client.session import LINK_SECONDS, Progress, Session
 from transom.client.values import Fetched
 
+_HELD_SECONDS = 0.2
 _RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18})")
 
 
@@ -122,10 +124,29 @@ class Download:
         with self._session.open_link(Request("GET", offer.url, self._range())) as response:
             self._require_rest(response)
             self._tell()
-            for chunk in response.iter_raw():
-                self._take(chunk)
+            for piece in self._pieces(response):
+                self._take(piece)
         if self._skip or (self._size is not None and self._sink.done < self._size):
             raise Unreachable(f"The download stopped at {self._sink.done} of {self._size} bytes.")
+
+    def _pieces(self, response: httpx2.Response) -> Iterator[bytes]:
+        """The body in large pieces, smaller where it comes slowly; also what came before a cut."""
+        clock = self._session.clock
+        held: list[bytes] = []
+        size, since = 0, clock()
+        try:
+            for chunk in response.iter_raw():
+                held.append(chunk)
+                size += len(chunk)
+                if size >= CHUNK_BYTES or clock() - since >= _HELD_SECONDS:
+                    yield b"".join(held)
+                    held, size, since = [], 0, clock()
+        except httpx2.TransportError:
+            if held:
+                yield b"".join(held)
+            raise
+        if held:
+            yield b"".join(held)
 
     def _range(self) -> dict[str, str]:
         if not self._sink.done:

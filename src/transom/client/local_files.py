@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
+from transom.client.digests import Digest
 from transom.client.errors import LocalStorageFull, NotComplete, RefusedByRule
 
 CHUNK_BYTES = 1 << 20
@@ -186,7 +187,7 @@ class StreamSink:
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream = stream
         self._name = name
-        self._hasher = hashlib.sha256()
+        self._digest = Digest()
         self.done = 0
 
     def begin(self, identity: Identity) -> str:  # noqa: ARG002 - nothing is kept between runs
@@ -198,9 +199,9 @@ class StreamSink:
 
     def write(self, chunk: bytes) -> None:
         """Hand it on, all of it."""
+        self._digest.update(chunk)
         with room_for(self._name):
             _write(self._stream, chunk)
-        self._hasher.update(chunk)
         self.done += len(chunk)
 
     def restart(self) -> bool:
@@ -209,7 +210,7 @@ class StreamSink:
 
     def sha256(self) -> str:
         """Of what went into it."""
-        return self._hasher.hexdigest()
+        return self._digest.hexdigest()
 
     def finish(self) -> None:
         """Flush it; it stays open."""
@@ -234,7 +235,7 @@ class PartFile:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         with room_for(target.name):
             self._stream = os.fdopen(os.open(self.part, flags, 0o666), "r+b", buffering=0)
-        self._hasher = hashlib.sha256()
+        self._digest = Digest()
         self.done = 0
 
     def __enter__(self) -> Self:
@@ -260,10 +261,10 @@ class PartFile:
         return kept.etag
 
     def _take_up(self) -> None:
-        self._hasher, self.done = hashlib.sha256(), 0
+        self._digest, self.done = Digest(), 0
         self._stream.seek(0)
         while chunk := self._stream.read(CHUNK_BYTES):
-            self._hasher.update(chunk)
+            self._digest.update(chunk)
             self.done += len(chunk)
 
     def remember(self, identity: Identity) -> None:
@@ -279,21 +280,21 @@ class PartFile:
 
     def write(self, chunk: bytes) -> None:
         """Add to the part."""
+        self._digest.update(chunk)
         with room_for(self._target.name):
             _write(self._stream, chunk)
-        self._hasher.update(chunk)
         self.done += len(chunk)
 
     def restart(self) -> bool:
         """Empty the part."""
         self._stream.seek(0)
         self._stream.truncate()
-        self._hasher, self.done = hashlib.sha256(), 0
+        self._digest, self.done = Digest(), 0
         return True
 
     def sha256(self) -> str:
         """Of what is in the part."""
-        return self._hasher.hexdigest()
+        return self._digest.hexdigest()
 
     def finish(self) -> Path:
         """Put it in place of the target, durably."""

@@ -1,10 +1,7 @@
-"""Where a server is: presets, and discovery by /.well-known/transom."""
+"""Finding out about a server by its /.well-known/transom."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Unpack
 
 from transom.client import answers
@@ -13,34 +10,7 @@ from transom.client.answers import Answer
 from transom.client.connections import Request
 from transom.client.errors import RefusedByRule, ServerFault
 from transom.client.options import Options, connections, retries
-
-_TOKEN_PATH = "/fip/rest/ews/oauth2/access_token"  # noqa: S105 - a path
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The addresses of one server, and what kind of environment it is (printed before uploads)."""
-
-    rest_url: str
-    token_url: str
-    environment: str = "production"
-
-
-PRESETS: Mapping[str, Server] = MappingProxyType(
-    {
-        "finra": Server("https://filex.finra.org", f"https://ews.fip.finra.org{_TOKEN_PATH}"),
-        "finra-ct": Server(
-            "https://filex.ct.finra.org",
-            f"https://ews.fip.finra.org{_TOKEN_PATH}",
-            "customer test",
-        ),
-        "finra-qa": Server(
-            "https://filex-int.qa.finra.org",
-            f"https://ews-qaint.fip.qa.finra.org{_TOKEN_PATH}",
-            "QA",
-        ),
-    }
-)
+from transom.client.presets import TOKEN_PATH, Server
 
 
 def discover(url: str, **options: Unpack[Options]) -> Server:
@@ -56,7 +26,7 @@ def discover(url: str, **options: Unpack[Options]) -> Server:
     base = url.rstrip("/")
     parts = checked_url(base, allow_plain_http=options.get("allow_plain_http", False))
     found = _about(base, options)
-    token_url = found.get("tokenUrl", base + _TOKEN_PATH)
+    token_url = found.get("tokenUrl", base + TOKEN_PATH)
     kind = "local" if is_loopback(str(parts.hostname)) else "production"
     environment = answers.clean(found.get("environment")) or kind
     return Server(base, _checked(base, token_url, options), environment)

@@ -18,7 +18,7 @@ from transom.client.answers import Answer
 from transom.client.connections import Params, Request
 from transom.client.errors import ClientError, NotEntitled, NotSignedIn, RefusedByRule, ServerFault
 from transom.client.options import Options, connections, retries
-from transom.client.server import Server
+from transom.client.presets import Server
 from transom.client.tokens import TokenService, basic, bearer
 
 Progress = Callable[[int, int | None], None]

@@ -23,7 +23,7 @@ from transom.client import answers, shapes
 from transom.client.addresses import files_path
 from transom.client.answers import Answer
 from transom.client.connections import Request
-from transom.client.digests import hashing
+from transom.client.digests import Digest
 from transom.client.errors import (
     ClientError,
     LinkExpired,
@@ -95,21 +95,20 @@ class Body:
         Raises:
             NotComplete: the source changed, or cannot be read.
         """
-        source, done = self._source, 0
+        source, digest, done = self._source, Digest(), 0
         source.rewind()
         self._tell()
-        with hashing(source.size) as hasher:
-            while done < source.size:
-                chunk = source.read(min(CHUNK_BYTES, source.size - done))
-                hasher.update(chunk)
-                done += len(chunk)
-                if done == source.size:
-                    self._complete(hasher.hexdigest())
-                yield chunk
-                self.handed = done
-                self._tell()
-            if source.size == 0:
-                self._complete(hasher.hexdigest())
+        while done < source.size:
+            chunk = source.read(min(CHUNK_BYTES, source.size - done))
+            digest.update(chunk)
+            done += len(chunk)
+            if done == source.size:
+                self._complete(digest.hexdigest())
+            yield chunk
+            self.handed = done
+            self._tell()
+        if source.size == 0:
+            self._complete(digest.hexdigest())
 
     def _complete(self, sha256: str) -> None:
         self._source.require_unchanged()

@@ -24,7 +24,8 @@ from transom.client.errors import (
     Unreachable,
 )
 from transom.client.options import Options
-from transom.client.server import Server, discover
+from transom.client.presets import Server
+from transom.client.server import discover
 from transom.client.session import Session
 from transom.connector.answers import Answer
 

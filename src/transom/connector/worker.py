@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from transom.client.errors import ServerFault, Unreachable
-from transom.client.server import Server
+from transom.client.presets import Server
 from transom.connector.attempt import Handler
 from transom.connector.backoff import pauses
 from transom.connector.desk import Desk, Pace, Run

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from transom.client.server import Server
+from transom.client.presets import Server
 from transom.connector import Worker
 from transom.core import catalogue
 from transom.core.administration import NewAccount

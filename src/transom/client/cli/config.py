@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from transom.client.cli.exits import WrongUse
-from transom.client.server import PRESETS, Server
+from transom.client.presets import PRESETS, Server
 
 SANDBOX_URL: Final = "http://127.0.0.1:8080"
 PRESET_NAMES: Final = (*PRESETS, "sandbox")

@@ -53,6 +53,8 @@ def run(at: Desk, order: Order) -> int:
     """Fetch the files. Returns the exit code."""
     resolved = at.resolved()
     targets = _targets(order, resolved["org"])
+    files = words.count(len(targets), "file")
+    at.screen.note(f"Fetching {files} from {at.screen.visible(connection.host(resolved))}")
     with connection.connected(at, resolved) as client:
         if order.is_newer:
             with at.screen.awaiting(connection.host(resolved)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def _checked(order: Order) -> None:
         if source.path is not None:
             _require_readable(source.path)
     taken = [source.name for source in order.sources]
-    if twice := next((name for name in taken if taken.count(name) > 1), ""):
+    if twice := next((name for name, times in Counter(taken).items() if times > 1), ""):
         raise WrongUse(f"Two of the files are called {twice} there. Send them one by one.")
 
 
@@ -189,6 +190,8 @@ def run(at: Desk, order: Order) -> int:
     resolved = at.resolved()
     place = places.sub_space(order.place, resolved["org"])
     _checked(order)
+    files = words.count(len(order.sources), "file")
+    at.screen.note(f"Sending {files} to {place} at {at.screen.visible(connection.host(resolved))}")
     with connection.connected(at, resolved) as client:
         kind = connection.environment(client, resolved)
         if kind != "production":

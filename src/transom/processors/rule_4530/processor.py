@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from transom.client.server import Server
+from transom.client.presets import Server
 from transom.connector import Answer, Finding, Job, Outcome, Worker
 from transom.processors.rule_4530.feedback import Feedback, feedback_name
 from transom.processors.rule_4530.findings import FirstFindings
