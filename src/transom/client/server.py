@@ -25,15 +25,19 @@ def discover(url: str, **options: Unpack[Options]) -> Server:
     """
     base = url.rstrip("/")
     parts = checked_url(base, allow_plain_http=options.get("allow_plain_http", False))
-    found = _about(base, options)
+    found = about(base, **options)
     token_url = found.get("tokenUrl", base + TOKEN_PATH)
     kind = "local" if is_loopback(str(parts.hostname)) else "production"
     environment = answers.clean(found.get("environment")) or kind
     return Server(base, _checked(base, token_url, options), environment)
 
 
-def _about(base: str, options: Options) -> dict[str, Any]:
-    """What the server says about itself, or nothing."""
+def about(base: str, **options: Unpack[Options]) -> dict[str, Any]:
+    """What the server says about itself, or nothing.
+
+    Raises:
+        Unreachable, ServerFault
+    """
     request = Request("GET", f"{base}/.well-known/transom", {"Accept": "application/json"})
     pool = connections(options)
 

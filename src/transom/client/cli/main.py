@@ -372,6 +372,30 @@ def completion_(
     _screen(ctx).row(completion.script(shell))
 
 
+@command(
+    app,
+    "sftp-config",
+    """openssh | winscp | filezilla | lftp [options]
+
+Examples
+  transom sftp-config openssh >> ~/.ssh/config
+  transom sftp-config openssh --key ~/.ssh/filex_ed25519 --profile prod
+  transom sftp-config filezilla > site.xml""",
+)
+def sftp_config_(
+    ctx: typer.Context,
+    client: Annotated[str, typer.Argument()] = "",
+    *,
+    key: Annotated[
+        str, typer.Option("--key", metavar="FILE", help="sign in with this private key")
+    ] = "",
+) -> None:
+    """Print settings for an SFTP client, with the host key pinned."""
+    from transom.client.cli import sftp_config
+
+    sftp_config.run(_desk(ctx), client, key)
+
+
 @command(app, "version", "[options]")
 def version(ctx: typer.Context) -> None:
     """Print the version."""
