@@ -7,7 +7,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import client, handoff, listing, machine, nginx, report, submissions, tokens, transfer
+from bench import (
+    client,
+    handoff,
+    listing,
+    machine,
+    nginx,
+    report,
+    sftp,
+    submissions,
+    tokens,
+    transfer,
+)
 from bench.profiling import Profile
 from bench.report import Report
 from bench.setting import Setting, directories
@@ -19,6 +30,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "submissions": submissions.measure,
     "handoff": handoff.measure,
     "client": client.measure,
+    "sftp": sftp.measure,
 }
 
 

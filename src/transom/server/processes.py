@@ -1,0 +1,164 @@
+"""Several processes behind the same ports: the parent binds them, and starts anew what died.
+
+Each is a whole server of its own, so that one's death costs only its own connections. They share
+the listening sockets, so that none is lost while a process is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+from transom.server.sections import Listen
+
+_VARIABLE = "TRANSOM_PROCESS"
+_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+_LOOK_SECONDS = 0.1
+_STOP_SECONDS = 11.0  # a process ends within ten
+_EARLY_SECONDS = 3.0  # who dies so soon at its first start will not fare better at its second
+_PAUSE_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one process of several was given: its number, from 0, and bound sockets by address."""
+
+    number: int
+    sockets: Mapping[str, socket.socket]
+
+    @classmethod
+    def received(cls) -> Self | None:
+        """What the parent handed to this process; None when nobody started it so."""
+        told = os.environ.pop(_VARIABLE, "")
+        if not told:
+            return None
+        number, lifeline, *pairs = told.split(" ")
+        named = (pair.rpartition("=") for pair in pairs)
+        found = {at: socket.socket(fileno=int(descriptor)) for at, _, descriptor in named}
+        threading.Thread(target=_end_with, args=(int(lifeline),), daemon=True).start()
+        return cls(int(number), found)
+
+    def bound(self, listen: Listen) -> socket.socket:
+        """The socket at this address."""
+        return self.sockets[str(listen)]
+
+
+def _end_with(lifeline: int) -> None:
+    """End when the parent has: its end of the pipe is then closed."""
+    os.read(lifeline, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@dataclass(slots=True)
+class _Child:
+    number: int
+    process: subprocess.Popen[bytes]
+    started_at: float
+    starts: int = 1
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps so many processes running the same command over the same sockets."""
+
+    command: Sequence[str]
+    sockets: Mapping[str, socket.socket]
+    count: int
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _children: list[_Child] = field(default_factory=list)
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT, then end every process; returns the exit code.
+
+        It is that of the process that could not even start, else 0.
+        """
+        lifeline, held = os.pipe()
+        metrics = tempfile.mkdtemp(prefix="transom-metrics-")
+        try:
+            with _heeding(self.stop):
+                for number in range(self.count):
+                    self._children.append(self._start(number, lifeline, metrics))
+                return self._watch(lifeline, metrics)
+        finally:
+            self._end()
+            os.close(held)
+            os.close(lifeline)
+            shutil.rmtree(metrics, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Have run() end."""
+        self._stopping.set()
+
+    def _watch(self, lifeline: int, metrics: str) -> int:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            for at, child in enumerate(self._children):
+                code = child.process.poll()
+                if code is None:
+                    continue
+                lasted = time.monotonic() - child.started_at
+                if child.starts == 1 and lasted < _EARLY_SECONDS:
+                    return code if code > 0 else 1
+                facts = {"process": child.number, "code": code, "seconds": round(lasted, 1)}
+                _log.error("process died; another is started", extra=facts)
+                if lasted < _EARLY_SECONDS and self._stopping.wait(_PAUSE_SECONDS):
+                    break
+                self._children[at] = self._start(child.number, lifeline, metrics, child.starts + 1)
+        return 0
+
+    def _start(self, number: int, lifeline: int, metrics: str, starts: int = 1) -> _Child:
+        pairs = [f"{address}={each.fileno()}" for address, each in self.sockets.items()]
+        told = " ".join([str(number), str(lifeline), *pairs])
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            self.command,
+            env={**os.environ, _VARIABLE: told, _METRICS: metrics},
+            pass_fds=[lifeline, *(each.fileno() for each in self.sockets.values())],
+        )
+        return _Child(number, process, time.monotonic(), starts)
+
+    def _end(self) -> None:
+        for child in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                child.process.terminate()
+        until = time.monotonic() + _STOP_SECONDS
+        for child in self._children:
+            try:
+                child.process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+                child.process.wait()
+
+
+@contextlib.contextmanager
+def _heeding(stop: Callable[[], None]) -> Iterator[None]:
+    """Have SIGTERM and SIGINT call this, inside the block."""
+
+    def hear(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    before = {each: signal.signal(each, hear) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def again(config: Path) -> list[str]:
+    """The command that runs this server in another process."""
+    return [sys.executable, "-m", "transom.server", "run", "--config", str(config)]
