@@ -33,8 +33,9 @@ from transom.core.passwords import Argon2Cost
 from transom.core.publishing import Result
 from transom.core.retention import SYSTEM
 from transom.core.tools import Tools
+from transom.core.uploads import Upload
 from transom.domain.entitlement import Actor, Entitlement, Level, PrincipalKind
-from transom.domain.identity import Organization
+from transom.domain.identity import Organization, PublicKey
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, Place
 from transom.domain.space import Application, Direction, Emptied, OrgKind, SubSpace
@@ -119,6 +120,24 @@ class Account:
         with exchange.uploads.resume(self.actor, asked.submission.tracking_id) as upload:
             upload.write(0, content)
             return upload.commit()
+
+    def open(self, path: str) -> Upload:
+        """Begin to receive a file at the SFTP door: "0001/app1/in/file.zip"."""
+        place, name = place_and_name(path)
+        client = Client(AccessMethod.SFTP, self.source, "tester/1.0")
+        return self.world.exchange.uploads.open(self.actor, place, name, client)
+
+    def hold(self, path: str, content: bytes = b"content") -> Submission:
+        """Upload a file under a temporary name: "0001/app1/in/file.zip.filepart"."""
+        with self.open(path) as upload:
+            upload.write(0, content)
+            return upload.hold()
+
+    def rename(self, path: str, new_name: str) -> Submission:
+        """Give what it holds another name."""
+        place, name = place_and_name(path)
+        uploads = self.world.exchange.uploads
+        return uploads.rename_held(self.actor, place, name, FileName(new_name))
 
     def names(self, place: str) -> list[str]:
         """The names of the files that it sees at a place."""
@@ -232,6 +251,13 @@ class World:
         granted = Entitlement(account.id, org, application, sub_space, Level(may))
         self.exchange.administration.entitle(SYSTEM, granted)
         return granted
+
+    def key(self, account: Account, label: str = "", ends_at: datetime | None = None) -> PublicKey:
+        """A fresh public key that opens this account."""
+        key = public_key()
+        admin = self.exchange.administration
+        assert admin.add_key(SYSTEM, account.name, key, label, ends_at)
+        return key
 
     def processor(self, application: str = "app1") -> Processor:
         """An account that speaks for an application."""
@@ -361,6 +387,17 @@ def xml(answer: requests.Response) -> ET.Element:
 def place_and_name(path: str) -> tuple[Place, FileName]:
     place, _, name = path.rpartition("/")
     return Place.parse(place), FileName(name)
+
+
+def public_key() -> PublicKey:
+    """A public key that nobody has."""
+    parts = (b"ssh-ed25519", secrets.token_bytes(32))
+    return PublicKey("ssh-ed25519", key_blob(*parts))
+
+
+def key_blob(*parts: bytes) -> bytes:
+    """Length-prefixed strings, one after the other, as SSH writes them."""
+    return b"".join(len(part).to_bytes(4) + part for part in parts)
 
 
 def tracking_id() -> str:

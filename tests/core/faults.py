@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, event
 from world import World
 
-from transom.blobs.disk import DiskBlobs, DiskCalls
+from transom.blobs.disk import DiskBlobs, DiskCalls, DiskStaged
 from transom.core.bodies import Bodies
 from transom.core.doorbell import Doorbell
 from transom.core.downloads import Downloads
@@ -68,15 +68,21 @@ class StoppingDatabase(Database):
 
 
 class TroubledDatabase(Database):
-    """Its commits happen, and the answer to the next `lost` ones is lost; or it is `gone`."""
+    """Its commits happen, and the answer to the next `lost` ones is lost; or it is `gone`.
+
+    With `failing` every transaction fails so.
+    """
 
     lost = 0
     gone = False
+    failing: Unavailable | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         if self.gone:
             raise Unavailable("database")
+        if self.failing is not None:
+            raise self.failing
         with super().transaction() as tx:
             yield tx
         if self.lost:
@@ -156,10 +162,26 @@ def stopping(world: World, steps: Steps) -> Program:
 
         return call
 
-    calls = {name: stepping(name) for name in CALLS}
-    program = over(world, database=StoppingDatabase(url_of(world), steps), **calls)
+    calls = DiskCalls(**{name: stepping(name) for name in CALLS})
+    program = over(world, database=StoppingDatabase(url_of(world), steps))
+    program.tools = replace(program.tools, blobs=TracedBlobs(world, calls, opened))
     program.opened = opened
     return program
+
+
+class TracedBlobs(DiskBlobs):
+    """Notes every file that is being received: it is locked for as long as it is open."""
+
+    def __init__(self, world: World, calls: DiskCalls, opened: dict[int, int]) -> None:
+        super().__init__(root_of(world), SystemEntropy(), calls)
+        self._opened = opened
+
+    def stage(self) -> DiskStaged:
+        staged = super().stage()
+        descriptor = staged._descriptor
+        assert descriptor is not None
+        self._opened[descriptor] = os.fstat(descriptor).st_ino
+        return staged
 
 
 def stopped_everywhere(world: World, story: Callable[[Program, int], None]) -> Iterator[int]:

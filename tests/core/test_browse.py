@@ -6,8 +6,8 @@ import pytest
 from world import Account, World
 
 from transom.core import browse
-from transom.domain.errors import NotEntitled
-from transom.domain.names import Place
+from transom.domain.errors import NotEntitled, NotFound
+from transom.domain.names import FileName, Place
 from transom.domain.space import Emptied, OrgKind
 
 
@@ -132,3 +132,29 @@ def test_a_sub_space_by_itself_says_whether_one_may_write_there(world: World) ->
     for path in ("0001/app1/nowhere", "0001/app2/in", "0002/app1/in"):
         with pytest.raises(NotEntitled):
             browse.sub_space(firm.actor, Place.parse(path))
+
+
+def test_a_file_is_found_by_its_name_as_the_listing_shows_it(world: World) -> None:
+    firm = world.account(may="submit")
+    firm.submit("0001/app1/in/filing.zip", b"older")
+    world.clock.pass_time(timedelta(seconds=1))
+    newer = firm.submit("0001/app1/in/filing.zip", b"newer")
+    browse, place = world.exchange.browse, Place.parse("0001/app1/in")
+
+    found = browse.file(firm.actor, place, FileName("filing.zip"))
+
+    assert (found.tracking_id, found.name) == (newer.tracking_id, "filing.zip")
+    with pytest.raises(NotFound):
+        browse.file(firm.actor, place, FileName("other.zip"))
+    with pytest.raises(NotEntitled):
+        browse.file(firm.actor, Place.parse("0001/app1/out"), FileName("filing.zip"))
+
+
+def test_what_is_held_is_listed_nowhere(world: World) -> None:
+    firm = world.account()
+    firm.hold("0001/app1/in/filing.zip.filepart")
+    name = FileName("filing.zip.filepart")
+
+    assert firm.names("0001/app1/in") == firm.names("0001/app1/in_arcv") == []
+    with pytest.raises(NotFound):
+        world.exchange.browse.file(firm.actor, Place.parse("0001/app1/in"), name)

@@ -175,6 +175,21 @@ def test_a_request_whose_bytes_never_came_is_abandoned_after_a_day(world: World)
     assert (found.state, found.reason) == (State.ABANDONED, "the signed URL expired unused")
 
 
+def test_an_upload_whose_worker_died_is_abandoned_with_the_reason_of_its_door(
+    world: World,
+) -> None:
+    firm = world.account()
+    upload = firm.open("0001/app1/in/filing.zip")  # and nobody ever closes it
+    world.clock.pass_time(timedelta(hours=24, seconds=1))
+
+    world.exchange.retention.sweep()
+
+    found = world.exchange.tracking.one(firm.actor, upload.submission.tracking_id)
+    assert found.state is State.ABANDONED
+    assert found.reason == "the upload broke off before the file was closed"
+    upload.close()
+
+
 def test_a_try_that_broke_off_is_abandoned_with_what_was_seen_of_it(world: World) -> None:
     firm = world.account()
     place, name = Place.parse("0001/app1/in"), FileName("filing.zip")

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import postgres
 import pytest
+from sqlalchemy import select
 from world import World, made
 
 from transom.core.handoff import Answer
 from transom.core.retention import SYSTEM
+from transom.core.sessions import NewSession
 from transom.core.sign_in import Attempt
 from transom.domain.errors import GrantInvalid, NotEntitled, NotFound
 from transom.domain.submission import State
+from transom.records.database import Database
+from transom.records.schema import keys, sessions
 
 SOURCE = "192.0.2.1"
 
@@ -77,3 +81,31 @@ def test_both_are_swept_sealed_and_checked(apart: World) -> None:
     assert all(sealed)
     assert all(sealer.verify().is_sound for sealer in apart.exchange.sealers)
     apart.exchange.check()
+
+
+def test_keys_live_with_who_there_is_and_sessions_and_held_uploads_with_what_is_exchanged(
+    apart: World,
+) -> None:
+    firm, admin = apart.account(), apart.exchange.administration
+    key = apart.key(firm, "nightly")
+    admin.set_organization_networks(SYSTEM, "0001", ["192.0.2.0/24", "127.0.0.0/8"])
+
+    signed_in = apart.exchange.sign_in.enter_with_key(firm.name, key, SOURCE)
+    session = apart.exchange.sessions.open(signed_in, NewSession("sftp", SOURCE))
+    apart.exchange.sessions.renew([session])
+    firm.hold("0001/app1/in/data.partial")
+    admin.set_account_holds(SYSTEM, firm.name, holds=False)
+    received = firm.rename("0001/app1/in/data.partial", "data")
+    admin.end_key(SYSTEM, firm.name, key.fingerprint)
+
+    shown = admin.register.account(firm.name)
+    assert (shown.keys, shown.holds) == ((), False)
+    assert received.is_received
+    assert not apart.exchange.sign_in.offers_key(firm.name, key, SOURCE)
+    for database, table in ((apart.database, keys), (identities_of(apart), sessions)):
+        with database.reading() as tx:
+            assert tx.execute(select(table)).all() == []
+
+
+def identities_of(world: World) -> Database:
+    return world.program.databases.identity

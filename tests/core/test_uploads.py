@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
-from core.faults import over
+from core.faults import FailingCalls, TroubledDatabase, date_files, files_in, over, url_of
+from sqlalchemy import select
 from world import START, Account, World, place_and_name
 
 from transom.core.uploads import Uploads
@@ -18,12 +19,15 @@ from transom.domain.errors import (
     IncompleteUpload,
     NotEntitled,
     NotFound,
+    StorageFull,
     TooLarge,
+    Unavailable,
     WrongState,
 )
 from transom.domain.names import Place
 from transom.domain.space import Emptied
 from transom.domain.submission import AccessMethod, Client, State, Submission
+from transom.records.schema import submissions
 
 CLIENT = Client(AccessMethod.REST, "192.0.2.7", "tester/1.0", "request-7")
 
@@ -479,3 +483,174 @@ def _is_still_waiting(firm: Account, tracking_id: str) -> bool:
     found = firm.world.exchange.tracking.one(firm.actor, tracking_id)
     places = [Place.parse("0001/app1/in"), Place.parse("0001/app1/in_arcv")]
     return found.state is State.REQUESTED and not any(firm.names(str(each)) for each in places)
+
+
+# --- opened and sent in one go -------------------------------------------------------------------
+
+
+def test_what_is_opened_is_requested_at_once_and_received_when_it_is_closed(world: World) -> None:
+    firm = world.account()
+    with firm.open("0001/app1/in/filing.zip") as upload:
+        asked = world.exchange.tracking.one(firm.actor, upload.submission.tracking_id)
+        upload.write(0, b"content")
+        received = upload.commit()
+
+    assert (asked.state, asked.client.method) == (State.REQUESTED, AccessMethod.SFTP)
+    assert (received.tracking_id, received.state) == (asked.tracking_id, State.RECEIVED)
+    assert firm.names("0001/app1/in") == ["filing.zip"]
+    assert [each.action for each in world.audited() if each.tracking_id] == [
+        "upload.requested",
+        "upload.received",
+    ]
+
+
+def test_what_was_opened_has_one_try_and_is_abandoned_with_it(world: World) -> None:
+    firm = world.account()
+    upload = firm.open("0001/app1/in/filing.zip")
+    upload.write(0, b"half")
+    upload.close()
+    upload.close()
+
+    found = world.exchange.tracking.one(firm.actor, upload.submission.tracking_id)
+    assert (found.state, found.bytes_seen) == (State.ABANDONED, 4)
+    assert found.reason == "the upload broke off before the file was closed"
+    (noted,) = world.audited("upload.abandoned")
+    assert (noted.principal_id, noted.source) == (firm.id, firm.source)
+    assert json.loads(noted.detail)["reason"] == found.reason
+    assert files_in(world, "staging") == {}
+    with pytest.raises(WrongState):
+        world.exchange.uploads.resume(firm.actor, found.tracking_id)
+
+
+def test_who_ends_an_upload_may_say_why(world: World) -> None:
+    firm = world.account()
+    upload = firm.open("0001/app1/in/filing.zip")
+
+    upload.abort("the session was idle")
+
+    found = world.exchange.tracking.one(firm.actor, upload.submission.tracking_id)
+    assert (found.state, found.reason) == (State.ABANDONED, "the session was idle")
+
+
+def test_closing_what_was_received_changes_nothing(world: World) -> None:
+    firm = world.account()
+    upload = firm.open("0001/app1/in/filing.zip")
+    upload.commit()
+    upload.abort()
+    upload.close()
+
+    assert world.audited("upload.abandoned") == []
+    assert firm.names("0001/app1/in") == ["filing.zip"]
+
+
+def test_what_was_received_stays_so_when_its_try_is_ended_afterwards(world: World) -> None:
+    firm = world.account()
+    database = TroubledDatabase(url_of(world))
+    program = over(world, database=database)
+    place, name = place_and_name("0001/app1/in/filing.zip")
+    upload = program.uploads.open(firm.actor, place, name, CLIENT)
+    world.exchange.uploads.resume(firm.actor, upload.submission.tracking_id).commit()
+
+    upload.close()
+
+    program.ends()
+    found = world.exchange.tracking.one(firm.actor, upload.submission.tracking_id)
+    assert found.state is State.RECEIVED
+    assert world.audited("upload.abandoned") == []
+
+
+def test_what_cannot_be_opened_leaves_nothing(world: World) -> None:
+    firm = world.account()
+    database = TroubledDatabase(url_of(world))
+    program, disk = over(world, database=database), FailingCalls("pwrite")
+    place, name = place_and_name("0001/app1/in/filing.zip")
+    database.gone = True
+
+    with pytest.raises(Unavailable):
+        program.uploads.open(firm.actor, place, name, CLIENT)
+    with pytest.raises(NotEntitled):
+        firm.open("0001/app1/out/filing.zip")
+    program.ends()
+    full = over(world, **disk.calls)
+    with full.uploads.open(firm.actor, place, name, CLIENT) as upload, pytest.raises(StorageFull):
+        upload.write(0, b"content")
+    full.ends()
+
+    assert files_in(world, "staging") == {}
+    (only,) = world.audited("upload.requested")
+    assert only.tracking_id == upload.submission.tracking_id
+
+
+def test_the_door_s_limit_counts_for_what_is_opened_too(world: World) -> None:
+    firm = world.account()
+    place, name = place_and_name("0001/app1/in/filing.zip")
+    uploads = world.exchange.uploads
+    with uploads.open(firm.actor, place, name, CLIENT, limit=4) as upload:
+        upload.write(0, b"1234")
+        with pytest.raises(TooLarge):
+            upload.write(4, b"5")
+
+
+# --- long uploads --------------------------------------------------------------------------------
+
+
+def test_an_upload_that_lasts_longer_than_a_day_goes_on_while_it_gives_a_sign_of_life(
+    world: World,
+) -> None:
+    firm = world.account()
+    upload, silent = firm.open("0001/app1/in/long.bin"), firm.open("0001/app1/in/silent.bin")
+    for hours in range(60):
+        upload.write(hours, b"x")
+        date_files(world)
+        world.clock.pass_time(timedelta(hours=1))
+        world.exchange.uploads.alive([upload.submission.tracking_id])
+        world.exchange.retention.sweep()
+
+    received = upload.commit()
+
+    assert received.size == 60
+    gone = world.exchange.tracking.one(firm.actor, silent.submission.tracking_id)
+    assert gone.state is State.ABANDONED
+    with pytest.raises(WrongState):
+        silent.commit()
+
+
+def test_bytes_that_are_being_written_are_never_swept_however_old(world: World) -> None:
+    firm = world.account()
+    upload = firm.open("0001/app1/in/long.bin")
+    upload.write(0, b"content")
+    date_files(world)
+    for _ in range(6):
+        world.clock.pass_time(timedelta(hours=12))
+        world.exchange.uploads.alive([upload.submission.tracking_id])
+        assert world.exchange.retention.sweep().staged == 0
+
+    upload.commit()
+
+    assert firm.names("0001/app1/in") == ["long.bin"]
+
+
+def test_a_sign_of_life_is_written_at_most_every_ten_minutes(world: World) -> None:
+    firm = world.account()
+    upload, other = firm.open("0001/app1/in/long.bin"), firm.open("0001/app1/in/other.bin")
+    ids = [upload.submission.tracking_id]
+    seen = []
+    for minutes in (9, 1, 9, 1):
+        world.clock.pass_time(timedelta(minutes=minutes))
+        world.exchange.uploads.alive(ids)
+        seen.append(alive_at(world, *ids))
+    world.exchange.uploads.alive([])
+    world.exchange.uploads.alive(["nobody"] * 600)
+
+    minute = timedelta(minutes=1)
+    first, second = START + 10 * minute, START + 20 * minute
+    assert seen == [None, first, first, second]
+    assert alive_at(world, other.submission.tracking_id) is None
+    upload.close()
+    other.close()
+
+
+def alive_at(world: World, tracking_id: str) -> datetime | None:
+    with world.database.reading() as tx:
+        query = select(submissions.c.alive_at).where(submissions.c.tracking_id == tracking_id)
+        return tx.execute(query).scalar_one()

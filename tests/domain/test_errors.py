@@ -182,6 +182,14 @@ def test_nobody_is_told_to_come_again_too_early(wait: float, seconds: int) -> No
     assert refused.message == f"Too many token requests. Try again in {seconds} s."
 
 
+def test_a_limit_is_told_with_whose_it_is() -> None:
+    wait = timedelta(seconds=30)
+    refused = errors.TooMany("connections", wait, limit=10, whose="0001ftp01")
+
+    assert refused.message == "Too many connections: the limit of 0001ftp01 is 10."
+    assert (refused.limit, refused.whose, refused.seconds) == (10, "0001ftp01", 30)
+
+
 def test_neither_a_refused_place_nor_its_account_stands_in_the_text() -> None:
     texts = {errors.NotEntitled("a", "list", place).message for place in ("0001/x/in", "0002/y")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv6Address
 
@@ -180,6 +181,26 @@ def test_a_principal_without_networks_is_allowed_from_anywhere(
     source: str, networks: tuple[str, ...], *, allowed: bool
 ) -> None:
     assert principal(networks=networks).allows(source) is allowed
+
+
+@pytest.mark.parametrize(
+    ("source", "own", "of_org", "allowed", "listed"),
+    [
+        ("192.0.2.7", (), (), True, False),
+        ("192.0.2.7", ("192.0.2.0/24",), (), True, True),
+        ("192.0.2.7", (), ("192.0.2.0/24",), True, True),
+        ("192.0.2.7", ("192.0.2.0/24",), ("192.0.0.0/16",), True, True),
+        ("192.0.2.7", ("192.0.2.0/24",), ("198.51.100.0/24",), False, False),
+        ("192.0.2.7", ("198.51.100.0/24",), ("192.0.2.0/24",), False, False),
+        ("", (), ("0.0.0.0/0",), False, False),
+    ],
+)
+def test_the_account_s_networks_and_the_organization_s_must_both_allow(
+    source: str, own: tuple[str, ...], of_org: tuple[str, ...], *, allowed: bool, listed: bool
+) -> None:
+    found = replace(principal(networks=own), org_networks=of_org)
+
+    assert (found.allows(source), found.lists(source)) == (allowed, listed)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
-from transom.records import migrate
+from transom.records import identities, migrate, submissions
 from transom.records.database import Database
 from transom.records.schema import metadata
 
@@ -49,3 +49,41 @@ def test_the_status_tells_what_is_there_and_what_is_wanted(database_url: str) ->
     assert (before.present, before.is_current) == ("", False)
     assert (after.present, after.is_current) == (after.wanted, True)
     assert not below.is_current
+
+
+def test_going_up_and_down_again_keeps_every_submission_and_organization(
+    database_url: str,
+) -> None:
+    database = Database(database_url)
+    migrate.up(database, "0002")
+    with database.transaction() as tx:
+        tx.execute(
+            text(
+                "INSERT INTO organizations (id, name, kind, active, created_at)"
+                " VALUES ('0001', 'Northgate', 'firm', true, 0)"
+            )
+        )
+        tx.execute(
+            text(
+                "INSERT INTO submissions (tracking_id, principal_id, user_name, home_org, org,"
+                " application, sub_space, name, method, source, software, request_id, state,"
+                " reason, gate, bytes_seen, requested_at, submitted_at, updated_at)"
+                " VALUES ('t1', 'p1', '0001ftp01', '0001', '0001', 'app1', 'in', 'a.zip', 'rest',"
+                " '', '', '', 'requested', '', '', 0, 0, 0, 0)"
+            )
+        )
+
+    migrate.up(database)
+    with database.reading() as connection:
+        found = submissions.find(connection, "t1")
+        row = identities.organization(connection, "0001")
+    migrate.down(database, "0002")
+    with database.reading() as connection:
+        left = connection.execute(text("SELECT name FROM submissions")).scalar_one()
+    database.dispose()
+
+    assert found is not None
+    assert (found.name, found.state) == ("a.zip", "requested")
+    assert row is not None
+    assert row.organization.networks == ()
+    assert left == "a.zip"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -19,10 +20,11 @@ from typing import Any
 import pytest
 import requests
 from journeys.servers import PROGRAM, Server, once, running
-from world import Account, MovableClock, World, made
+from world import Account, MovableClock, World, made, public_key
 
 from transom.core.sign_in import Attempt
 from transom.domain.errors import BadCredentials
+from transom.domain.identity import PublicKey
 from transom.server import cli
 
 OWN = """
@@ -151,6 +153,7 @@ def test_an_organization_is_added_shown_and_listed(admin: Command) -> None:
         "name": "State",
         "kind": "designating_authority",
         "state": "active",
+        "networks": [],
         "accounts": 0,
         "createdAt": "",
     }
@@ -301,8 +304,11 @@ def test_an_account_is_shown_with_everything_that_is_known_of_it(admin: Command,
         "networks": "anywhere",
         "last sign-in": "none in 30 days",
         "sign-in": "open",
+        "keys": "none",
         "entitlements": "submit in 0001/mine",
+        "temporary names": "held until renamed",
     }
+    assert (told["keys"], told["temporaryNames"], told["orgNetworks"]) == ([], True, [])
     assert told["orgName"] == "Northgate"
     assert len(told["secrets"]) == 1
     assert (told["lastSignIn"], told["signInClosed"]) == (None, [])
@@ -410,7 +416,7 @@ def test_an_end_is_for_good(admin: Command, firm: str) -> None:
     again = admin("account", "end", firm, "--json")
     refused = admin("account", "enable", firm)
 
-    told = f"Account {firm} has ended for good, with its secrets, tokens and signed URLs.\n"
+    told = f"Account {firm} has ended for good, with its secrets, keys, tokens and signed URLs.\n"
     assert ended == Ended(0, "", told)
     assert again.code == 0
     assert (again.told["state"], again.told["changed"]) == ("ended", False)
@@ -420,7 +426,7 @@ def test_an_end_is_for_good(admin: Command, firm: str) -> None:
     assert "add one of another name" in refused.err
     for words in (("rotate-secret", firm), ("add", firm, "--org", "0001")):
         assert "ended for good" in admin("account", *words).err
-    assert "live secrets  0\n" in admin("account", "show", firm).out
+    assert re.search(r"live secrets +0\n", admin("account", "show", firm).out)
 
 
 class Terminal(io.StringIO):
@@ -500,6 +506,178 @@ def test_networks_are_added_removed_listed_and_cleared(
         (["10.1.0.0/16", "192.0.2.7/32"], ["192.0.2.7/32"]),
         (["192.0.2.7/32"], []),
     ]
+
+
+def test_an_organization_s_networks_are_added_removed_listed_and_cleared(
+    admin: Command, firm: str, audit: Callable[[], Any]
+) -> None:
+    audit()
+
+    def allow(*words: str) -> Ended:
+        return admin("org", "allow-network", "0001", *words)
+
+    anywhere = "Accounts of Northgate (0001) may come from anywhere.\n"
+    only = "Accounts of Northgate (0001) may come from 10.1.0.0/16, 192.0.2.7/32 only.\n"
+    assert allow() == Ended(0, "", anywhere)
+    assert allow("10.1.0.0/16", "192.0.2.7") == Ended(0, "", only)
+    assert allow("192.0.2.7", "--json").told["changed"] is False
+    assert allow() == Ended(0, "10.1.0.0/16\n192.0.2.7/32\n", "")
+    less = allow("--remove", "10.1.0.0/16", "--json").told
+    assert (less["networks"], less["changed"]) == (["192.0.2.7/32"], True)
+    assert allow("--json").told["networks"] == ["192.0.2.7/32"]
+    page = admin("account", "show", firm).out
+    assert re.search(r"networks +of its organization: 192\.0\.2\.7/32\n", page)
+    assert admin("account", "show", firm, "--json").told["orgNetworks"] == ["192.0.2.7/32"]
+    assert re.search(r"networks +192\.0\.2\.7/32\n", admin("org", "show", "0001").out)
+    last = allow("--remove", "192.0.2.7/32")
+    assert last.code == 1
+    assert "anywhere" in last.err
+    assert allow("--any", "10.0.0.0/8").code == 2
+    assert allow("--any") == Ended(0, "", anywhere)
+    assert [(action, what) for action, what, _, _ in audit()] == [
+        ("organization.networks_set", "0001")
+    ] * 3
+    again = admin("org", "add", "0001", "Northgate", "--json").told
+    assert (again["changed"], again["networks"]) == (False, [])
+
+
+# --- accounts: keys and temporary names ----------------------------------------------------------
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    """A .pub file as ssh-keygen writes it."""
+    key = public_key()
+    text = base64.b64encode(key.blob).decode()
+    path = tmp_path / "id_ed25519.pub"
+    path.write_text(f"{key.algorithm} {text} nightly job\n")
+    return path
+
+
+def test_a_key_is_added_from_its_file_listed_and_ended(
+    admin: Command, firm: str, key_file: Path, audit: Callable[[], Any]
+) -> None:
+    audit()
+    shown = PublicKey.parse(key_file.read_text()).fingerprint
+
+    added = admin("account", "key", "add", firm, key_file, "--until", "2099-12-31")
+    again = admin("account", "key", "add", firm, key_file, "--until", "2099-12-31")
+    other = admin("account", "key", "add", firm, key_file)
+    ((fingerprint, algorithm, label, _, ends),) = admin("account", "key", "list", firm).rows
+    page = admin("account", "show", firm).out
+    ended = admin("account", "key", "end", firm, shown)
+    repeated = admin("account", "key", "end", firm, shown)
+
+    assert added == Ended(0, "", f"Account {firm} has key {shown} (nightly job).\n")
+    assert again == Ended(0, "", f"Account {firm} has key {shown} (nightly job) already.\n")
+    assert (other.code, "with end none" in other.err) == (1, True)
+    assert (fingerprint, algorithm, label) == (shown, "ssh-ed25519", "nightly job")
+    assert ends == "2100-01-01 00:00 EST"
+    assert f"{shown} (nightly job): ssh-ed25519, ends {ends}, never used" in page
+    assert ended.err == (
+        f"Key {shown} (nightly job) of account {firm} has ended, with the account's sessions,"
+        " tokens and signed URLs.\n"
+    )
+    assert (repeated.code, "has ended already, at 20" in repeated.err) == (0, True)
+    assert [(action, detail["fingerprint"]) for action, _, _, detail in audit()] == [
+        ("account.key_added", shown),
+        ("account.key_ended", shown),
+    ]
+    assert "keys             none" in admin("account", "show", firm).out
+
+
+def test_keys_are_told_to_machines(admin: Command, firm: str, key_file: Path) -> None:
+    shown = PublicKey.parse(key_file.read_text()).fingerprint
+    added = admin("account", "key", "add", firm, key_file, "--label", "", "--json").told
+    again = admin("account", "key", "add", firm, key_file, "--label", "", "--json").told
+    (listed,) = admin("account", "key", "list", firm, "--json").told
+    (of_account,) = admin("account", "show", firm, "--json").told["keys"]
+    ended = admin("account", "key", "end", firm, shown, "--json").told
+    repeated = admin("account", "key", "end", firm, shown, "--json").told
+
+    assert (added.pop("changed"), again.pop("changed")) == (True, False)
+    assert added == again == listed == of_account
+    assert RFC_3339.fullmatch(listed.pop("createdAt"))
+    assert listed == {
+        "fingerprint": shown,
+        "algorithm": "ssh-ed25519",
+        "label": "",
+        "endsAt": None,
+        "lastUsedAt": None,
+    }
+    assert RFC_3339.fullmatch(ended["endsAt"])
+    assert (ended.pop("changed"), repeated.pop("changed")) == (True, False)
+    assert ended == repeated
+
+
+def test_a_key_may_come_by_standard_input(
+    admin: Command, firm: str, key_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(key_file.read_text()))
+
+    assert admin("account", "key", "add", firm, "-", "--label", "mine").code == 0
+    assert [row[2] for row in admin("account", "key", "list", firm).rows] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"ssh-dss AAAA", "ssh-dss is not taken here"),
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n", "this is a private key"),
+        (b"", "give one key"),
+        (b"\xff\xfe", "is no text"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_holds_no_key_is_refused(
+    admin: Command, firm: str, tmp_path: Path, content: bytes | None, why: str
+) -> None:
+    path = tmp_path / "key.pub"
+    if content is not None:
+        path.write_bytes(content)
+
+    refused = admin("account", "key", "add", firm, path)
+
+    assert (refused.code, refused.out) == (2, "")
+    assert why in " ".join(refused.err.split())
+    assert "c2VjcmV0" not in refused.err
+    assert admin("account", "key", "list", firm).rows == []
+
+
+def test_temporary_names_are_switched_off_and_on(
+    admin: Command, firm: str, audit: Callable[[], Any]
+) -> None:
+    audit()
+    of_account = ("account", "temporary-names", firm)
+    of_space = ("application", "temporary-names", "mine", "in")
+
+    off, again = admin(*of_account, "off"), admin(*of_account, "off", "--json").told
+    space_off = admin(*of_space, "off")
+    page, shown = admin("account", "show", firm).out, admin("application", "show", "mine").out
+    told = admin(*of_space, "off", "--json").told
+    on, space_on = admin(*of_account, "on"), admin(*of_space, "on")
+
+    assert off.err == f"Temporary names have no meaning for account {firm}.\n"
+    assert again["changed"] is False
+    assert space_off.err == "Temporary names have no meaning in mine/in.\n"
+    assert re.search(r"temporary names +no meaning\n", page)
+    assert re.search(r"temporary names +no meaning in in\n", shown)
+    assert told["changed"] is False
+    assert {each["subSpace"]: each["temporaryNames"] for each in told["subSpaces"]} == {
+        "in": False,
+        "in_arcv": None,
+        "out": None,
+    }
+    assert on.err == f"Uploads of account {firm} under temporary names are held.\n"
+    assert space_on.err == "Uploads to mine/in under temporary names are held.\n"
+    assert "temporary names" not in admin("application", "show", "mine").out
+    assert [(action, what) for action, what, _, _ in audit()] == [
+        ("account.holds_not", firm),
+        ("sub_space.holds_not", "mine/in"),
+        ("account.holds", firm),
+        ("sub_space.holds", "mine/in"),
+    ]
+    assert admin("application", "temporary-names", "mine", "out", "off").code == 1
 
 
 # --- applications' own accounts ------------------------------------------------------------------

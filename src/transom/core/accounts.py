@@ -1,9 +1,9 @@
-"""Accounts: added, stopped, ended, and given secrets and networks; all audited."""
+"""Accounts: added, stopped, ended, and given secrets, keys and networks; all audited."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 
@@ -16,10 +16,18 @@ from transom.core.tools import Tools
 from transom.domain.archive import ends_after
 from transom.domain.entitlement import Actor, PrincipalKind
 from transom.domain.errors import BadParameter, NotFound, WrongState
-from transom.domain.identity import SECRET_BYTES, Principal, format_secret
-from transom.records import audit, identities
+from transom.domain.identity import (
+    SECRET_BYTES,
+    AccountKey,
+    Principal,
+    PublicKey,
+    format_secret,
+)
+from transom.records import audit, holding, identities, keys
 from transom.records.database import Database
+from transom.records.holding import Exempt
 
+_MAX_LABEL = 100
 _LAST_YEAR = 9998
 """The last year with a year after it, where a calendar counts to 9999."""
 
@@ -74,7 +82,7 @@ class Accounts:
             kind=new.kind,
             name=new.name,
             home_org=new.home_org,
-            networks=_networks(new.networks),
+            networks=parse_networks(new.networks),
             unwrap_forms=new.unwrap_forms,
         )
         with self._identity.transaction() as tx:
@@ -143,6 +151,79 @@ class Accounts:
         identities.add_secret(tx, principal_id, stored, self._tools.clock.now())
         return secret
 
+    # --- keys ------------------------------------------------------------------------------------
+
+    def add_key(
+        self,
+        actor: Actor,
+        name: str,
+        key: PublicKey,
+        label: str = "",
+        ends_at: datetime | None = None,
+    ) -> bool:
+        """Let an account sign in with a public key too; False when the same one is there already.
+
+        One that has ended may be added again.
+
+        Raises:
+            BadParameter: not a key that may be used, no such label, or its end is past.
+            NotFound
+            WrongState: the account has ended, or has the key with another label or end.
+        """
+        key.check()
+        now = self._tools.clock.now()
+        if len(label) > _MAX_LABEL or not label.isprintable():
+            raise BadParameter("label", f"at most {_MAX_LABEL} printable characters")
+        if ends_at is not None and ends_at <= now:
+            raise BadParameter("end", "it is past")
+        asked = AccountKey(key, label, now, ends_at)
+        with self._identity.transaction() as tx:
+            principal = self._lasting(tx, name)
+            there = keys.find(tx, principal.id, key.fingerprint)
+            if there is not None and there.is_live(now):
+                refuse_other(f"Key {key.fingerprint}", _key_facts(asked), _key_facts(there))
+                return False
+            keys.save(tx, principal.id, asked)
+            facts = {"fingerprint": key.fingerprint, "algorithm": key.algorithm, "label": label}
+            self._note(tx, actor, "account.key_added", name, **facts, ends_at=_told(ends_at))
+        return True
+
+    def end_key(self, actor: Actor, name: str, fingerprint: str) -> datetime:
+        """End a key of an account: it opens nothing more, and every session and grant ends.
+
+        A key that has ended stays as it is.
+
+        Returns:
+            Since when it has ended.
+
+        Raises:
+            NotFound: no such account, or it never had this key.
+        """
+        now = self._tools.clock.now()
+        with self._identity.transaction() as tx:
+            principal = self._present(tx, name)
+            found = keys.find(tx, principal.id, fingerprint)
+            if found is None:
+                what = f"Key {fingerprint} of account {name}"
+                raise NotFound(what, "Name a key by its fingerprint, as it is listed.")
+            if found.ends_at is not None and found.ends_at <= now:
+                return found.ends_at
+            keys.end(tx, principal.id, fingerprint, now)
+            identities.revoke(tx, principal.id)
+            facts = {"fingerprint": fingerprint, "label": found.label}
+            self._note(tx, actor, "account.key_ended", name, **facts)
+        return now
+
+    def keys(self, name: str) -> tuple[AccountKey, ...]:
+        """Every key of an account, those that have ended included, the oldest first.
+
+        Raises:
+            NotFound
+        """
+        principal = self.account(name)
+        with self._identity.reading() as tx:
+            return tuple(keys.of(tx, principal.id))
+
     # --- stopped, closed, ended ------------------------------------------------------------------
 
     def set_account_active(self, actor: Actor, name: str, *, active: bool) -> bool:
@@ -180,7 +261,7 @@ class Accounts:
         return forgot
 
     def end_account(self, actor: Actor, name: str) -> datetime:
-        """End an account for good: its secrets, tokens and signed URLs end at once.
+        """End an account for good: its secrets, keys, tokens and signed URLs end at once.
 
         An account that has ended stays as it is.
 
@@ -197,6 +278,7 @@ class Accounts:
                 return principal.ends_at
             identities.set_end(tx, principal.id, now)
             identities.end_secrets(tx, principal.id, now)
+            keys.end_all(tx, principal.id, now)
             identities.revoke(tx, principal.id)
             self._note(tx, actor, "account.ended", name)
         return now
@@ -214,7 +296,7 @@ class Accounts:
             NotFound
             WrongState: it has ended.
         """
-        ends_at = None if last_day is None else self._end_of(last_day)
+        ends_at = None if last_day is None else self.end_of(last_day)
         with self._identity.transaction() as tx:
             principal = self._lasting(tx, name)
             if principal.ends_at != ends_at:
@@ -223,7 +305,12 @@ class Accounts:
                 self._note(tx, actor, "account.end_set", name, before=before, ends_at=after)
         return ends_at
 
-    def _end_of(self, day: date) -> datetime:
+    def end_of(self, day: date) -> datetime:
+        """When a last day is over, in the exchange's zone.
+
+        Raises:
+            BadParameter: the day is over, or after the year 9998.
+        """
         zone = self._tools.keeping.zone
         today = self._tools.clock.now().astimezone(zone).date()
         if not today <= day or day.year > _LAST_YEAR:
@@ -243,7 +330,7 @@ class Accounts:
             NotFound
             WrongState: it has ended.
         """
-        wanted = _networks(networks)
+        wanted = parse_networks(networks)
         with self._identity.transaction() as tx:
             self._set_networks(tx, actor, self._lasting(tx, name), wanted)
         return wanted
@@ -261,21 +348,35 @@ class Accounts:
             NotFound: no such account, or it is not allowed from a network that shall go.
             WrongState: it has ended.
         """
-        added, taken = _networks(more), _networks(fewer)
         with self._identity.transaction() as tx:
             principal = self._lasting(tx, name)
-            if foreign := [each for each in taken if each not in principal.networks]:
-                what = f"Network {foreign[0]} of account {name}"
-                raise NotFound(what, "Name a network as it is listed.")
-            wanted = tuple(
-                each for each in dict.fromkeys((*principal.networks, *added)) if each not in taken
-            )
-            if not wanted:
-                raise BadParameter(
-                    "network", "without its last network it would be allowed from anywhere"
-                )
+            wanted = changed_networks(f"account {name}", principal.networks, more, fewer)
             self._set_networks(tx, actor, principal, wanted)
         return wanted
+
+    # --- temporary names -------------------------------------------------------------------------
+
+    def set_account_holds(self, actor: Actor, name: str, *, holds: bool) -> bool:
+        """Whether an account's uploads under temporary names are held; they are until told.
+
+        Returns:
+            False when it stood so already.
+
+        Raises:
+            NotFound
+        """
+        exempt = Exempt(self.account(name).id)
+        return self._set_holds(actor, "account", name, exempt, holds=holds)
+
+    def _set_holds(
+        self, actor: Actor, kind: str, what: str, exempt: Exempt, *, holds: bool
+    ) -> bool:
+        switch = holding.switch_on if holds else holding.switch_off
+        with self._tools.database.transaction() as tx:
+            changes = switch(tx, exempt)
+            if changes:
+                self._note(tx, actor, f"{kind}.{'holds' if holds else 'holds_not'}", what)
+        return changes
 
     def _set_networks(
         self, tx: Connection, actor: Actor, principal: Principal, networks: tuple[str, ...]
@@ -334,6 +435,10 @@ def _facts(account: Principal) -> dict[str, str]:
     }
 
 
+def _key_facts(key: AccountKey) -> dict[str, str]:
+    return {"label": key.label or "none", "end": _told(key.ends_at) or "none"}
+
+
 def _missing(name: str) -> NotFound:
     return NotFound(f"Account {name}", "Check the spelling.")
 
@@ -347,8 +452,12 @@ def _check_name(name: str) -> None:
         raise BadParameter("name", f"1 to {MAX_NAME} printable characters, no colon")
 
 
-def _networks(texts: Iterable[str]) -> tuple[str, ...]:
-    """These networks in their one form, each once."""
+def parse_networks(texts: Iterable[str]) -> tuple[str, ...]:
+    """These networks in their one form, each once.
+
+    Raises:
+        BadParameter: one is not in CIDR form.
+    """
     found = []
     for each in texts:
         try:
@@ -356,3 +465,21 @@ def _networks(texts: Iterable[str]) -> tuple[str, ...]:
         except ValueError as wrong:
             raise BadParameter("network", f"{wrong}; write it like 192.0.2.0/24") from wrong
     return tuple(dict.fromkeys(found))
+
+
+def changed_networks(
+    whose: str, networks: Sequence[str], more: Iterable[str], fewer: Iterable[str]
+) -> tuple[str, ...]:
+    """These networks with some more, and without others: never none, which would mean anywhere.
+
+    Raises:
+        BadParameter: a network is not in CIDR form, or the last one would go.
+        NotFound: one that shall go is not there.
+    """
+    added, taken = parse_networks(more), parse_networks(fewer)
+    if foreign := [each for each in taken if each not in networks]:
+        raise NotFound(f"Network {foreign[0]} of {whose}", "Name a network as it is listed.")
+    wanted = tuple(each for each in dict.fromkeys((*networks, *added)) if each not in taken)
+    if not wanted:
+        raise BadParameter("network", "without its last network it would be allowed from anywhere")
+    return wanted

@@ -8,11 +8,18 @@ under the same name is refused.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from transom.core.accounts import Accounts, NewAccount, refuse_other
+from transom.core.accounts import (
+    Accounts,
+    NewAccount,
+    changed_networks,
+    parse_networks,
+    refuse_other,
+)
 from transom.core.passwords import Passwords
 from transom.core.register import Register, organization_of
 from transom.core.tools import Tools
@@ -20,9 +27,10 @@ from transom.domain.entitlement import Actor, Entitlement, Level
 from transom.domain.errors import BadParameter, NotFound
 from transom.domain.identity import Organization, Principal
 from transom.domain.names import parse_org
-from transom.domain.space import Application, Catalogue, OrgKind
+from transom.domain.space import Application, Catalogue, Direction, OrgKind
 from transom.records import identities, spaces
 from transom.records.database import Database
+from transom.records.holding import Exempt
 
 __all__ = ["OPERATOR", "Administration", "NewAccount"]
 
@@ -47,14 +55,15 @@ class Administration(Accounts):
     # --- organizations ---------------------------------------------------------------------------
 
     def add_organization(self, actor: Actor, organization: Organization) -> bool:
-        """Add an organization; False when the same one is there already.
+        """Add an organization; False when the same one is there already, networks aside.
 
         Raises:
             BadName: the id is not made of digits.
-            BadParameter: the name is none that can be shown.
+            BadParameter: the name is none that can be shown, or a network is not in CIDR form.
             WrongState: there is another one with this id.
         """
         parse_org(organization.id)
+        organization = replace(organization, networks=parse_networks(organization.networks))
         if not organization.name.isprintable() or not 0 < len(organization.name) <= _MAX_TITLE:
             raise BadParameter("name", f"1 to {_MAX_TITLE} printable characters")
         with self._identity.transaction() as tx:
@@ -86,6 +95,60 @@ class Administration(Accounts):
         with self._tools.database.transaction() as tx:
             spaces.bump(tx, spaces.CATALOGUE)
         return changes
+
+    def set_organization_networks(
+        self, actor: Actor, org: str, networks: Iterable[str]
+    ) -> tuple[str, ...]:
+        """Allow an organization's accounts from these networks only (CIDR); none: from anywhere.
+
+        An account's own networks hold beside them: both must allow.
+
+        Returns:
+            The networks as they are kept.
+
+        Raises:
+            BadParameter: a network is not in CIDR form.
+            NotFound: there is none with this id.
+        """
+        wanted = parse_networks(networks)
+        with self._identity.transaction() as tx:
+            self._set_org_networks(tx, actor, self._organization(tx, org), wanted)
+        return wanted
+
+    def change_organization_networks(
+        self, actor: Actor, org: str, *, more: Iterable[str], fewer: Iterable[str]
+    ) -> tuple[str, ...]:
+        """Allow an organization's accounts from some more networks, and no longer from others.
+
+        Returns:
+            The networks they are allowed from now: never none, which would mean from anywhere.
+
+        Raises:
+            BadParameter: a network is not in CIDR form, or the last one would go.
+            NotFound: no such organization, or it is not allowed from a network that shall go.
+        """
+        with self._identity.transaction() as tx:
+            found = self._organization(tx, org)
+            wanted = changed_networks(f"organization {org}", found.networks, more, fewer)
+            self._set_org_networks(tx, actor, found, wanted)
+        return wanted
+
+    def _set_org_networks(
+        self, tx: Connection, actor: Actor, found: Organization, networks: tuple[str, ...]
+    ) -> None:
+        if found.networks == networks:
+            return
+        identities.set_organization_networks(tx, found.id, networks)
+        before, after = list(found.networks), list(networks)
+        action = "organization.networks_set"
+        self._note(tx, actor, action, found.id, before=before, networks=after)
+
+    def _organization(self, tx: Connection, org: str) -> Organization:
+        """The organization of this id, for this transaction alone to change."""
+        found = identities.organization_to_change(tx, org)
+        if found is None:
+            raise NotFound(f"Organization {org}", "Check the spelling.")
+        return found
 
     # --- applications' own accounts --------------------------------------------------------------
 
@@ -188,6 +251,25 @@ class Administration(Accounts):
         """Every application with its sub-spaces, as loaded."""
         with self._tools.database.reading() as tx:
             return spaces.catalogue(tx)
+
+    def set_sub_space_holds(
+        self, actor: Actor, application: str, sub_space: str, *, holds: bool
+    ) -> bool:
+        """Whether uploads under temporary names are held in a sub-space; they are until told.
+
+        Returns:
+            False when it stood so already.
+
+        Raises:
+            NotFound: no such application or inbound sub-space.
+        """
+        found = self.catalogue().applications.get(application)
+        space = found.sub_spaces.get(sub_space) if found else None
+        what = f"{application}/{sub_space}"
+        if space is None or space.direction is not Direction.INBOUND:
+            raise NotFound(f"Inbound sub-space {what}", "Check the spelling.")
+        exempt = Exempt("", application, sub_space)
+        return self._set_holds(actor, "sub_space", what, exempt, holds=holds)
 
 
 def _facts(organization: Organization) -> dict[str, str]:

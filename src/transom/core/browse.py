@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from transom.core.tools import Tools
 from transom.domain.entitlement import Action, Actor
-from transom.domain.errors import NotEntitled
+from transom.domain.errors import NotEntitled, NotFound
 from transom.domain.listing import Listing
-from transom.domain.names import Place
+from transom.domain.names import FileName, Place
 from transom.domain.permission import require, visible, visible_applications, visible_orgs
 from transom.records import listings
 
@@ -84,6 +84,21 @@ class Browse:
         """
         require(actor, Action.LIST, place)
         return self._pages(place)
+
+    def file(self, actor: Actor, place: Place, name: FileName) -> Listing:
+        """The newest file of this name at a place, as files() shows it.
+
+        Raises:
+            NotEntitled: the actor may not list there, or there is no such place.
+            NotFound: no such file, or it has ended.
+            Unavailable
+        """
+        require(actor, Action.LIST, place)
+        with self._tools.database.reading() as tx:
+            found = listings.newest(tx, place, name, self._tools.clock.now())
+        if found is None:
+            raise NotFound(f"{place}/{name}")
+        return found
 
     def _pages(self, place: Place) -> Iterator[list[Listing]]:
         after = ""

@@ -15,6 +15,7 @@ from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.scrub import Scrub
 from transom.core.sealing import Sealer
+from transom.core.sessions import Sessions
 from transom.core.sign_in import SignIn
 from transom.core.signed_urls import SignedUrls
 from transom.core.tracking import Tracking
@@ -27,6 +28,7 @@ class Exchange:
 
     sign_in: SignIn
     tokens: Tokens
+    sessions: Sessions
     signed_urls: SignedUrls
     browse: Browse
     uploads: Uploads

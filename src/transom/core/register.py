@@ -18,10 +18,11 @@ from transom.core.passwords import name_key
 from transom.core.tools import Tools
 from transom.domain.entitlement import Entitlement, Level
 from transom.domain.errors import NotFound
-from transom.domain.identity import Organization, Principal
+from transom.domain.identity import AccountKey, Organization, Principal
 from transom.domain.space import Application, Catalogue, Direction
-from transom.records import identities, spaces
+from transom.records import holding, identities, keys, spaces
 from transom.records.database import Database
+from transom.records.holding import Exempt
 from transom.records.identities import OrganizationRow, PrincipalRow
 from transom.records.spaces import Queue
 
@@ -61,15 +62,18 @@ class AccountRecord:
     """Everything that is known of an account.
 
     `last_sign_in` is exact to the hour, and None after 30 days. `secrets` is when each live one was
-    made, the newest first.
+    made, the newest first; `keys` are the live ones. `holds`: its uploads under temporary names are
+    held until they are renamed.
     """
 
     account: Registered
     organization: Organization | None
     secrets: tuple[datetime, ...]
+    keys: tuple[AccountKey, ...]
     last_sign_in: datetime | None
     closings: tuple[Closing, ...]
     entitlements: tuple[Entitlement, ...]
+    holds: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationRecord:
-    """An application, the accounts that process it, and what stands in its inbound sub-spaces."""
+    """An application, the accounts that process it, and what stands in its inbound sub-spaces.
+
+    `unheld` are the sub-spaces in which temporary names have no meaning.
+    """
 
     application: Application
     accounts: tuple[str, ...]
     queues: Mapping[str, Queue]
+    unheld: frozenset[str]
 
 
 class Register:
@@ -146,13 +154,16 @@ class Register:
                 raise NotFound(f"Account {name}", "Check the spelling.")
             home = identities.organization(tx, row.principal.home_org)
             secrets = identities.live_secrets(tx, row.principal.id)
+            own = keys.of(tx, row.principal.id)
             sources = identities.sources(tx, name_key(name))
         with self._tools.database.reading() as tx:
             held = spaces.entitlements_of(tx, row.principal.id)
+            exempt = holding.any_of(tx, [Exempt(row.principal.id)])
         return AccountRecord(
             account=self._registered(row),
             organization=home.organization if home else None,
             secrets=tuple(secrets),
+            keys=tuple(each for each in own if each.is_live(now)),
             last_sign_in=max(
                 (each.succeeded_at for each in sources if each.succeeded_at), default=None
             ),
@@ -162,6 +173,7 @@ class Register:
                 if each.closed_until and now < each.closed_until
             ),
             entitlements=held,
+            holds=not exempt,
         )
 
     def _registered(self, row: PrincipalRow) -> Registered:
@@ -220,10 +232,14 @@ class Register:
         ]
         with self._tools.database.reading() as tx:
             queues = spaces.queues(tx, name, inbound, self._tools.clock.now())
+            unheld = frozenset(holding.exempt_sub_spaces(tx, name))
         held = self.entitlements(application=name)
         processors = [each.account for each in held if each.entitlement.level is Level.PROCESS]
         return ApplicationRecord(
-            application.with_archives(self._tools.keeping.archive_days), tuple(processors), queues
+            application.with_archives(self._tools.keeping.archive_days),
+            tuple(processors),
+            queues,
+            unheld,
         )
 
     def _catalogue(self) -> Catalogue:

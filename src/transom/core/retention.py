@@ -11,7 +11,7 @@ is taken up by the next.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -19,20 +19,28 @@ from itertools import islice
 from sqlalchemy import Connection
 
 from transom.core.tools import Tools
+from transom.core.uploads import BROKEN_OFF
 from transom.domain import archive
 from transom.domain.entitlement import Actor, PrincipalKind, Rights
+from transom.domain.holding import HOLD_LIFE
+from transom.domain.submission import AccessMethod, State, Submission
 from transom.ports import Clock
-from transom.records import audit, grants, identities, leases, listings, submissions
+from transom.records import audit, grants, identities, leases, listings, sessions, submissions
 from transom.records.database import Database
 
 BATCH = 500
 ORPHAN_GRACE = timedelta(hours=24)
 REQUEST_LIFE = timedelta(hours=24)
 KEY_LIFE = timedelta(hours=24)
+SESSION_GRACE = timedelta(hours=1)
+"""A worker that stood still finds its sessions again, and renews them."""
 LONGEST_ABSENCE = timedelta(days=3)
 
 _UNUSED = "the signed URL expired unused"
 _BROKEN_OFF = "the upload broke off and was not repeated"
+_NOT_RENAMED = "it was not renamed within 24 hours"
+
+_Stale = Callable[[Connection, datetime, int], list[Submission]]
 
 SYSTEM = Actor("system", "system", PrincipalKind.SYSTEM, "", Rights())
 """The exchange itself, as the doer of what nobody asked for."""
@@ -47,8 +55,10 @@ class Swept:
     orphans: int = 0
     staged: int = 0
     requests: int = 0
+    held: int = 0
     submissions: int = 0
     tokens: int = 0
+    sessions: int = 0
 
 
 class SteadyClock:
@@ -106,13 +116,15 @@ class Retention:
         """
         now = self._steady.now()
         return Swept(
+            held=self._abandon(now, HOLD_LIFE, submissions.stale_held),  # before their blobs go
             listings=self._end_listings(now),
             blobs=self._remove_unlisted(),
             orphans=self._remove_orphans(),
             staged=self._remove_stale_staging(),
-            requests=self._abandon_requests(now),
+            requests=self._abandon(now, REQUEST_LIFE, submissions.stale_requests),
             submissions=self._forget_submissions(now),
             tokens=self._forget_grants(now),
+            sessions=self._forget_sessions(now),
         )
 
     def _end_listings(self, now: datetime) -> int:
@@ -177,18 +189,18 @@ class Retention:
         moved = self._tools.clock.now() - self._tools.clock.wall()
         return modified_at < self._steady.now() - moved - grace
 
-    def _abandon_requests(self, now: datetime) -> int:
+    def _abandon(self, now: datetime, life: timedelta, stale: _Stale) -> int:
         abandoned = 0
         while True:
             with self._tools.database.transaction() as tx:
-                stale = submissions.stale_requests(tx, now - REQUEST_LIFE, BATCH)
-                for each in stale:
-                    reason = _BROKEN_OFF if each.bytes_seen else _UNUSED
+                found = stale(tx, now - life, BATCH)
+                for each in found:
+                    reason = _reason(each)
                     submissions.mark_abandoned(tx, each.tracking_id, reason, each.bytes_seen, now)
                     what = f"{each.place}/{each.name}"
                     self._note(tx, "upload.abandoned", what, each.tracking_id, reason=reason)
-            abandoned += len(stale)
-            if len(stale) < BATCH:
+            abandoned += len(found)
+            if len(found) < BATCH:
                 return abandoned
 
     def _forget_submissions(self, now: datetime) -> int:
@@ -219,10 +231,23 @@ class Retention:
             grants.sweep_rates(tx, now)
             return grants.sweep(tx, now)
 
+    def _forget_sessions(self, now: datetime) -> int:
+        with self._tools.database.transaction() as tx:
+            return sessions.sweep(tx, now - SESSION_GRACE)
+
     def _note(
         self, tx: Connection, action: str, what: str, tracking_id: str = "", **facts: object
     ) -> None:
         audit.add(tx, self._tools.entry(SYSTEM, action, what, tracking_id, **facts))
+
+
+def _reason(of: Submission) -> str:
+    """Why a submission that nobody finished is abandoned."""
+    if of.state is State.HELD:
+        return _NOT_RENAMED
+    if of.client.method is AccessMethod.SFTP:
+        return BROKEN_OFF
+    return _BROKEN_OFF if of.bytes_seen else _UNUSED
 
 
 def _batches(keys: Iterable[str]) -> Iterator[list[str]]:

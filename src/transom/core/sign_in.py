@@ -3,6 +3,9 @@
 The secret is checked first, always, at the same cost; then one transaction reads how the name and
 the source stand with the lock-out rule and either counts the failure or notes the success. So a
 guess that was right but came while the account was closed is refused like a wrong one.
+
+A key is no secret: clients offer every key they have. What opens nothing is refused and not
+counted; what is closed to passwords is closed to keys.
 """
 
 from __future__ import annotations
@@ -15,9 +18,9 @@ from sqlalchemy import Connection
 from transom.core.passwords import Passwords, name_key
 from transom.domain import identity
 from transom.domain.errors import BadCredentials
-from transom.domain.identity import Principal, Standing, source_key
+from transom.domain.identity import AccountKey, Principal, PublicKey, Standing, source_key
 from transom.ports import Clock
-from transom.records import audit, identities
+from transom.records import audit, identities, keys
 from transom.records.database import Database
 from transom.records.identities import UNKNOWN_SOURCES, Credential
 
@@ -37,20 +40,27 @@ class Attempt:
     def is_readable(self) -> bool:
         """Whether name and secret are of a length and of characters that any account could have."""
         return (
-            0 < len(self.name) <= MAX_NAME
+            self.has_readable_name()
             and 0 < len(self.secret) <= MAX_SECRET
-            and self.name.isprintable()
             and self.secret.isprintable()
         )
+
+    def has_readable_name(self) -> bool:
+        """Whether the name is of a length and of characters that any account's could have."""
+        return 0 < len(self.name) <= MAX_NAME and self.name.isprintable()
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A principal whose secret was right, with the epochs in force at that moment."""
+    """A principal whose secret or key was right, with the epochs in force at that moment.
+
+    `fingerprint` is of the key, or "" where it was a secret.
+    """
 
     principal: Principal
     principal_epoch: int
     org_epoch: int
+    fingerprint: str = ""
 
 
 class SignIn:
@@ -86,25 +96,31 @@ class SignIn:
         if found is None or not self._may_enter(found, attempt, now):
             self._refuse(tx, attempt, found, now)
             return None
+        if not self._is_open(tx, attempt, found, now):
+            return None
+        renewed = self._passwords.renewed(attempt.secret, found.secrets)
+        if renewed is not None:
+            identities.renew_secret(tx, renewed)
+        return SignedIn(found.principal, found.principal_epoch, found.org_epoch)
+
+    def _is_open(self, tx: Connection, attempt: Attempt, found: Credential, now: datetime) -> bool:
+        """Whether the lock-out rule lets this account in from there; then the success is noted."""
         standing = self._standing(tx, attempt, found, now)
         if not standing.fresh:
             # Guesses in flight beside this one count first: the right one must not overtake them.
             identities.count_alone(tx, name_key(attempt.name))
             standing = self._standing(tx, attempt, found, now)
         if standing.is_closed(now):
-            return None
+            return False
         if standing.failures or not standing.fresh:
             key, source = name_key(attempt.name), source_key(attempt.source)
             identities.add_success(tx, key, source, now)
-        renewed = self._passwords.renewed(attempt.secret, found.secrets)
-        if renewed is not None:
-            identities.renew_secret(tx, renewed)
-        return SignedIn(found.principal, found.principal_epoch, found.org_epoch)
+        return True
 
     def _standing(
         self, tx: Connection, attempt: Attempt, found: Credential | None, now: datetime
     ) -> Standing:
-        listed = found is not None and bool(found.principal.networks) and _allowed(found, attempt)
+        listed = found is not None and found.principal.lists(attempt.source)
         key, source = name_key(attempt.name), source_key(attempt.source)
         return identities.standing(tx, key, source, now, listed=listed)
 
@@ -129,6 +145,52 @@ class SignIn:
         if signed_in is None:
             raise BadCredentials
         return signed_in
+
+    # --- keys ------------------------------------------------------------------------------------
+
+    def offers_key(self, name: str, key: PublicKey, source: str) -> bool:
+        """Whether this key would open the account of this name now, from there. Counts nothing.
+
+        Raises:
+            Unavailable: it cannot be told; refuse.
+        """
+        attempt, now = Attempt(name, "", source), self._clock.now()
+        with self._database.reading() as tx:
+            found = self._holder(tx, attempt, key, now)
+            if found is None:
+                return False
+            return not self._standing(tx, attempt, found[0], now).is_closed(now)
+
+    def enter_with_key(
+        self, name: str, key: PublicKey, source: str, request_id: str = ""
+    ) -> SignedIn:
+        """Sign in with a key, once the caller has proven by a signature that it has it.
+
+        Raises:
+            BadCredentials: not a key of this account, or ended, closed, or from a network that is
+                not allowed.
+            Unavailable
+        """
+        attempt, now = Attempt(name, "", source, request_id), self._clock.now()
+        with self._database.transaction() as tx:
+            found = self._holder(tx, attempt, key, now)
+            if found is None or not self._is_open(tx, attempt, found[0], now):
+                raise BadCredentials
+            holder, mine = found
+            if mine.last_used_at is None or now - mine.last_used_at >= identity.FRESH_FOR:
+                keys.note_use(tx, holder.principal.id, key.fingerprint, now)
+        return SignedIn(holder.principal, holder.principal_epoch, holder.org_epoch, key.fingerprint)
+
+    def _holder(
+        self, tx: Connection, attempt: Attempt, key: PublicKey, now: datetime
+    ) -> tuple[Credential, AccountKey] | None:
+        """Whose live key this is, when it may act and come from there; its own name only."""
+        if not attempt.has_readable_name():
+            return None
+        found = keys.holder(tx, attempt.name, key)
+        if found is None or not found[1].is_live(now):
+            return None
+        return found if self._may_enter(found[0], attempt, now) else None
 
     def _may_enter(self, found: Credential, attempt: Attempt, now: datetime) -> bool:
         return found.org_active and found.principal.may_act(now) and _allowed(found, attempt)

@@ -13,7 +13,7 @@ from transom.domain.errors import NotFound
 from transom.domain.permission import trackable
 from transom.domain.submission import State, Submission
 from transom.records import submissions
-from transom.records.submissions import Filter
+from transom.records.submissions import OWN_ONLY, Filter
 
 PAGE = 500
 _HINT = "No submission with this id in the last {days} days. Check the id; older ones are not kept."
@@ -47,8 +47,8 @@ class Tracking:
         """One submission with its findings and result files.
 
         Raises:
-            NotFound: unknown, foreign, abandoned by somebody else, or older than tracking keeps:
-                the answer is one and the same.
+            NotFound: unknown, foreign, held or abandoned by somebody else, or older than tracking
+                keeps: the answer is one and the same.
             Unavailable
         """
         now = self._tools.clock.now()
@@ -63,7 +63,7 @@ class Tracking:
         return (
             found.place in trackable(actor)
             and found.submitted_at >= self._oldest(now)
-            and (found.state is not State.ABANDONED or found.principal_id == actor.principal_id)
+            and (found.state not in OWN_ONLY or found.principal_id == actor.principal_id)
         )
 
     def page(

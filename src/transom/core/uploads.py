@@ -1,21 +1,25 @@
 """Uploads: the only way in, and the only commit.
 
 Every upload has one life, whichever door it came through: *requested* when opened, *received* when
-committed, *abandoned* otherwise. The blob is written first and never rewritten; the transaction
-that names it is the commit point. See docs/explained/architecture.md for the crash rules.
+committed, *abandoned* otherwise. One under a temporary name is *held* in between: core/held.py. The
+blob is written first and never rewritten; the transaction that names it is the commit point. See
+docs/explained/architecture.md for the crash rules.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
 from sqlalchemy import Connection
 
+from transom.core.arrival import Arrival, audited
+from transom.core.held import HeldUploads, replace_held
 from transom.core.tools import Tools
-from transom.domain import archive
 from transom.domain.entitlement import Action, Actor
 from transom.domain.errors import (
     AlreadySubmitted,
@@ -28,21 +32,25 @@ from transom.domain.errors import (
     Unavailable,
     WrongState,
 )
-from transom.domain.listing import Listing
-from transom.domain.names import ARCHIVE_SUFFIX, FileName, Place
+from transom.domain.names import FileName, Place
 from transom.domain.permission import require
-from transom.domain.space import Direction, Emptied, SubSpace
+from transom.domain.space import SubSpace
 from transom.domain.submission import Client, Framing, State, Submission, require_move
-from transom.ports import Sealed
-from transom.records import audit, leases, listings, submissions
-from transom.records.audit import Entry
-from transom.records.submissions import Receipt, Remembered
+from transom.ports import Sealed, Staged
+from transom.records import audit, listings, submissions
+from transom.records.submissions import Remembered
+
+ALIVE_EVERY = timedelta(minutes=10)
+"""A sign of life younger than this is not written again."""
+
+BROKEN_OFF = "the upload broke off before the file was closed"
 
 _COPY_BYTES = 1 << 20
+_AT_ONCE = 500
 
 
 class _Superseded(Exception):
-    """Inside commit(): the submission was not waiting for bytes any more."""
+    """Inside commit() or hold(): the submission was not waiting for bytes any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +61,36 @@ class Requested:
     signed_at: datetime
 
 
-class Uploads:
-    """Opens uploads."""
+class Uploads(HeldUploads):
+    """Opens uploads. What it does with held ones stands in core/held.py."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def open(
+        self,
+        actor: Actor,
+        place: Place,
+        name: FileName,
+        client: Client,
+        limit: int | None = None,
+    ) -> Upload:
+        """Open a submission and begin to receive its bytes, on the only try that it will have.
+
+        `limit` is the door's own limit in bytes, beside the exchange's.
+
+        Raises:
+            NotEntitled: the actor may not upload there, or there is no such place.
+            StorageFull, Unavailable: nothing was opened.
+        """
+        space = require(actor, Action.UPLOAD, place)
+        submission = self._new(actor, space, place, name, client)
+        staged = self._tools.blobs.stage()
+        try:
+            with self._tools.database.transaction() as tx:
+                self._add(tx, actor, submission)
+        except BaseException:
+            staged.discard()
+            raise
+        terms = _Terms(space, self._limit(limit), repeatable=False)
+        return Upload(self._tools, actor, submission, terms, staged)
 
     def request(
         self,
@@ -81,8 +114,7 @@ class Uploads:
                 first = self._first(tx, actor, idempotency_key, submission)
                 if first is not None:
                     return first
-            submissions.add(tx, submission)
-            audit.add(tx, _audited(self._tools, actor, "upload.requested", submission))
+            self._add(tx, actor, submission)
         return Requested(submission, self._tools.clock.wall())
 
     def _new(
@@ -103,6 +135,10 @@ class Uploads:
             updated_at=now,
             gate=space.gate,
         )
+
+    def _add(self, tx: Connection, actor: Actor, submission: Submission) -> None:
+        submissions.add(tx, submission)
+        audit.add(tx, audited(self._tools, actor, "upload.requested", submission))
 
     def _first(
         self, tx: Connection, actor: Actor, key: str, submission: Submission
@@ -138,31 +174,54 @@ class Uploads:
         if submission.is_received:
             raise AlreadySubmitted(tracking_id)
         require_move(f"Submission {tracking_id}", submission.state, State.RECEIVED)
-        limits = [each for each in (limit, self._tools.keeping.max_file_bytes) if each is not None]
-        return Upload(self._tools, actor, submission, space, min(limits, default=None))
+        terms = _Terms(space, self._limit(limit), repeatable=True)
+        return Upload(self._tools, actor, submission, terms, self._tools.blobs.stage())
+
+    def _limit(self, of_door: int | None) -> int | None:
+        limits = [of_door, self._tools.keeping.max_file_bytes]
+        return min((each for each in limits if each is not None), default=None)
+
+    def alive(self, tracking_ids: Iterable[str]) -> None:
+        """Tell that the bytes of these uploads still come: those that last longer than 24 h stay.
+
+        May be told as often as one likes; it is written at most every ten minutes.
+
+        Raises:
+            Unavailable: try again within hours.
+        """
+        rest = iter(tracking_ids)
+        while some := list(islice(rest, _AT_ONCE)):
+            now = self._tools.clock.now()
+            with self._tools.database.transaction() as tx:
+                submissions.note_alive(tx, some, now - ALIVE_EVERY, now)
 
 
-def _audited(tools: Tools, actor: Actor, action: str, of: Submission, **facts: object) -> Entry:
-    facts |= {"home_org": of.home_org, "method": of.client.method}
-    return tools.entry(actor, action, f"{of.place}/{of.name}", of.tracking_id, **facts)
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """Where an upload goes, how many bytes it may have, and whether a broken try is repeated."""
+
+    space: SubSpace
+    limit: int | None
+    repeatable: bool
 
 
 class Upload:
-    """One file on its way in. It ends in commit() or it never happened.
+    """One file on its way in. It ends in commit() or hold(), or it never happened.
 
-    Use it as a context manager: leaving the block without commit() throws the bytes away and leaves
-    the submission requested. Calls come from one thread at a time.
+    Use it as a context manager: leaving the block without either throws the bytes away, and leaves
+    the submission requested, or abandoned where no other try may come. Calls come from one thread
+    at a time.
     """
 
     def __init__(
-        self, tools: Tools, actor: Actor, submission: Submission, space: SubSpace, limit: int | None
+        self, tools: Tools, actor: Actor, submission: Submission, terms: _Terms, staged: Staged
     ) -> None:
         self._tools = tools
         self._actor = actor
-        self._space = space
-        self._limit = limit
+        self._space = terms.space
+        self._terms = terms
         self._done = False
-        self._staged = tools.blobs.stage()
+        self._staged = staged
         self.submission = submission
 
     @property
@@ -177,8 +236,9 @@ class Upload:
             TooLarge: the file would exceed the limit.
             StorageFull, Unavailable: nothing will be submitted.
         """
-        if self._limit is not None and offset + len(data) > self._limit:
-            raise TooLarge(self._limit)
+        limit = self._terms.limit
+        if limit is not None and offset + len(data) > limit:
+            raise TooLarge(limit)
         self._staged.write(offset, data)
 
     def flush(self) -> None:
@@ -216,21 +276,70 @@ class Upload:
             StorageFull, Unavailable: nothing happened, or, when the database failed at the very
                 end, it cannot be told; tracking tells.
         """
-        gap = self._staged.first_gap()
-        if gap is not None:
-            raise IncompleteUpload(self.submission.tracking_id, gap)
-        key = self._tools.entropy.blob_key()  # fresh each time: no try can touch another's bytes
-        sealed = self._staged.seal_as(key)  # whole, flushed, digested; still invisible
-        received = self._record(sealed, framing)
-        self._done = True
+        sealed = self._seal()
+        arrival = Arrival(
+            self._tools,
+            self._actor,
+            self._space,
+            self.submission,
+            sealed,
+            self._tools.clock.now(),
+            framing,
+        )
+
+        def write(tx: Connection) -> Submission | None:
+            listings.add_blob(tx, sealed, arrival.at)
+            return arrival.receive(tx)
+
+        received = self._record(sealed, write)
         self._tools.doorbell.ring(self._space.application)
         return received
 
-    def _record(self, sealed: Sealed, framing: Framing | None) -> Submission:
-        now = self._tools.clock.now()
+    def hold(self) -> Submission:
+        """Keep the bytes until they are renamed, and return the submission, now held.
+
+        Nobody but the same account sees it, and nothing is offered or archived. One that it holds
+        under the same name already is abandoned. Uploads.rename_held submits it.
+
+        Raises:
+            what commit() raises.
+        """
+        sealed, now = self._seal(), self._tools.clock.now()
+        held = replace(
+            self.submission,
+            state=State.HELD,
+            updated_at=now,
+            size=sealed.size,
+            sha256=sealed.sha256,
+            bytes_seen=sealed.size,
+        )
+        facts = {"sha256": sealed.sha256, "size": sealed.size}
+
+        def write(tx: Connection) -> Submission | None:
+            submissions.hold_alone(tx, held.principal_id)
+            replace_held(tx, self._tools, self._actor, held.place, held.name)
+            if not submissions.mark_held(tx, held.tracking_id, sealed, now):
+                return None
+            listings.add_blob(tx, sealed, now)
+            audit.add(tx, audited(self._tools, self._actor, "upload.held", held, **facts))
+            return held
+
+        return self._record(sealed, write)
+
+    def _seal(self) -> Sealed:
+        """The bytes whole, flushed, digested; still invisible."""
+        gap = self._staged.first_gap()
+        if gap is not None:
+            raise IncompleteUpload(self.submission.tracking_id, gap)
+        # A key that is fresh each time: no try can touch another's bytes.
+        return self._staged.seal_as(self._tools.entropy.blob_key())
+
+    def _record(
+        self, sealed: Sealed, write: Callable[[Connection], Submission | None]
+    ) -> Submission:
+        """The commit point, one transaction; or the bytes are gone again."""
         try:
-            with self._tools.database.transaction() as tx:
-                name = self._write_records(tx, sealed, framing, now)
+            recorded = self._written(write)
         except _Superseded:
             self._tools.blobs.delete(sealed.key)  # rolled back for certain: nobody names it
             raise self._refusal() from None
@@ -242,63 +351,16 @@ class Upload:
             found = self._find()
             if found is None or not self._names(sealed.key):
                 raise
-            return found
-        return replace(
-            self.submission,
-            state=State.RECEIVED,
-            submitted_at=now,
-            updated_at=now,
-            size=sealed.size,
-            sha256=sealed.sha256,
-            framing=framing,
-            archive_name=name,
-        )
+            recorded = found
+        self._done = True
+        return recorded
 
-    def _write_records(
-        self, tx: Connection, sealed: Sealed, framing: Framing | None, now: datetime
-    ) -> str | None:
-        """The commit point, one transaction; returns the archive name."""
-        submission = self.submission
-        name = self._list(tx, sealed, now)
-        receipt = Receipt(sealed.key, sealed.size, sealed.sha256, framing, name, now)
-        if not submissions.mark_received(tx, submission.tracking_id, receipt):
-            raise _Superseded
-        listings.add_blob(tx, sealed, now)
-        if not self._space.gate:
-            leases.offer(tx, submission.tracking_id, submission.place, now)
-        facts: dict[str, object] = {"sha256": sealed.sha256, "size": sealed.size}
-        if framing is not None:
-            facts |= {"raw_sha256": framing.raw_sha256, "raw_size": framing.raw_size}
-        audit.add(tx, _audited(self._tools, self._actor, "upload.received", submission, **facts))
-        return name
-
-    def _list(self, tx: Connection, sealed: Sealed, now: datetime) -> str | None:
-        """Show the file where this sub-space shows what it received; returns its archive name."""
-        submission, keeping = self.submission, self._tools.keeping
-        inbound = Listing(
-            id=self._tools.entropy.uuid(),
-            direction=Direction.INBOUND,
-            place=submission.place,
-            name=submission.name,
-            blob_key=sealed.key,
-            size=sealed.size,
-            sha256=sealed.sha256,
-            tracking_id=submission.tracking_id,
-            listed_at=now,
-        )
-        if self._space.emptied is Emptied.LEASED:
-            listings.add(tx, inbound)
-        if not self._space.archived:
-            return None
-        archived = replace(
-            inbound,
-            id=self._tools.entropy.uuid(),
-            direction=Direction.ARCHIVE,
-            place=replace(submission.place, sub_space=self._space.name + ARCHIVE_SUFFIX),
-            ends_at=archive.ends_after(now, keeping.archive_days, keeping.zone),
-        )
-        names = archive.archive_names(submission.name, now, keeping.zone)
-        return listings.add_to_archive(tx, archived, names)
+    def _written(self, write: Callable[[Connection], Submission | None]) -> Submission:
+        with self._tools.database.transaction() as tx:
+            recorded = write(tx)
+            if recorded is None:
+                raise _Superseded
+        return recorded
 
     def _refusal(self) -> Refused | WrongState:
         """Why the submission waits for no bytes: another try was first, or it was abandoned."""
@@ -316,17 +378,32 @@ class Upload:
         with self._tools.database.reading() as tx:
             return submissions.blob_key_of(tx, self.submission.tracking_id) == key
 
-    def abort(self) -> None:
-        """Throw the bytes away; the submission stays requested. May be called twice.
+    def abort(self, why: str = BROKEN_OFF) -> None:
+        """Throw the bytes away. May be called twice.
+
+        The submission stays requested, or is abandoned for this reason where no other try may come.
 
         Raises:
             Unavailable: the bytes are gone, but how far the try came could not be noted.
         """
         seen = self._staged.size
         self._staged.discard()
-        if seen and not self._done:
+        if self._done:
+            return
+        if not self._terms.repeatable:
+            self._abandon(why, seen)
+        elif seen:
             with self._tools.database.transaction() as tx:
                 submissions.note_bytes_seen(tx, self.submission.tracking_id, seen)
+
+    def _abandon(self, why: str, seen: int) -> None:
+        of, now = self.submission, self._tools.clock.now()
+        waiting = (State.REQUESTED,)
+        with self._tools.database.transaction() as tx:
+            if submissions.mark_abandoned(tx, of.tracking_id, why, seen, now, found=waiting):
+                entry = audited(self._tools, self._actor, "upload.abandoned", of, reason=why)
+                audit.add(tx, entry)
+        self._done = True
 
     def close(self) -> None:
         """End of the story: what was not committed is thrown away. May be called twice."""

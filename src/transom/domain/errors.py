@@ -143,18 +143,26 @@ class TooLarge(Refused):
 
 
 class TooMany(Refused):
-    """More requests than the limit. The caller may come again after `retry_after`.
+    """More requests, or connections, than the limit. The caller may come again after `retry_after`.
 
-    `seconds` is the same for a Retry-After header: whole, rounded up, at least 1.
+    `seconds` is the same for a Retry-After header: whole, rounded up, at least 1. `limit` and
+    `whose` are told where there is a number to tell.
     """
 
     code = "too_many"
 
-    def __init__(self, what: str, retry_after: timedelta) -> None:
+    def __init__(
+        self, what: str, retry_after: timedelta, *, limit: int | None = None, whose: str = ""
+    ) -> None:
         self.seconds = max(1, math.ceil(retry_after.total_seconds()))
-        super().__init__(f"Too many {what}. Try again in {self.seconds} s.")
+        if limit is None:
+            super().__init__(f"Too many {what}. Try again in {self.seconds} s.")
+        else:
+            super().__init__(f"Too many {what}: the limit of {whose} is {limit}.")
         self.what = what
         self.retry_after = retry_after
+        self.limit = limit
+        self.whose = whose
 
 
 class AlreadySubmitted(Refused):

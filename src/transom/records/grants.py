@@ -16,6 +16,7 @@ _INSERT = insert(grants)
 _HOLDER = (
     select(
         principals,
+        organizations.c.networks.label("org_networks"),
         grants.c.expires_at,
         (
             organizations.c.active
@@ -29,7 +30,11 @@ _HOLDER = (
     .where(grants.c.digest == bindparam("digest"))
 )
 _PRINCIPAL = (
-    select(principals, organizations.c.active.label("stands"))
+    select(
+        principals,
+        organizations.c.networks.label("org_networks"),
+        organizations.c.active.label("stands"),
+    )
     .join(organizations, organizations.c.id == principals.c.home_org)
     .where(principals.c.id == bindparam("principal_id"))
 )

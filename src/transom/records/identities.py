@@ -83,6 +83,7 @@ def add_organization(tx: Connection, organization: Organization, now: datetime) 
             "name": organization.name,
             "kind": organization.kind,
             "active": organization.active,
+            "networks": " ".join(organization.networks),
             "created_at": now,
         },
     )
@@ -121,8 +122,22 @@ def organizations_after(tx: Connection, org: str, limit: int) -> list[Organizati
 
 
 def _organization(row: Row[Any]) -> OrganizationRow:
-    found = Organization(row.id, row.name, OrgKind(row.kind), row.active)
+    networks = tuple(row.networks.split())
+    found = Organization(row.id, row.name, OrgKind(row.kind), row.active, networks)
     return OrganizationRow(found, row.created_at, row.accounts)
+
+
+def organization_to_change(tx: Connection, org: str) -> Organization | None:
+    """The organization of this id, which nobody else changes until this transaction ends."""
+    tx.execute(select(organizations.c.id).where(organizations.c.id == org).with_for_update())
+    found = organization(tx, org)
+    return None if found is None else found.organization
+
+
+def set_organization_networks(tx: Connection, org: str, networks: Iterable[str]) -> bool:
+    """Allow an organization's accounts from these networks only (CIDR; none: from anywhere)."""
+    change = update(organizations).where(organizations.c.id == org)
+    return rows(tx, change.values(networks=" ".join(networks))) == 1
 
 
 def set_organization_active(tx: Connection, org: str, *, active: bool) -> bool:
@@ -177,22 +192,34 @@ def _touch(principal_id: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 -
     return change.values(epoch=principals.c.epoch + 1)
 
 
+ORG_NETWORKS = (
+    select(organizations.c.networks)
+    .where(organizations.c.id == principals.c.home_org)
+    .scalar_subquery()
+    .label("org_networks")
+)
+"""What read_principal() needs beside the columns of principals."""
+
+
 def principal_named(tx: Connection, name: str) -> Principal | None:
     """The principal of this name, or None."""
-    row = tx.execute(select(principals).where(principals.c.name == name)).one_or_none()
+    query = select(principals, ORG_NETWORKS).where(principals.c.name == name)
+    row = tx.execute(query).one_or_none()
     return None if row is None else read_principal(row)
 
 
 def principal_to_change(tx: Connection, name: str) -> Principal | None:
     """The principal of this name, which nobody else changes until this transaction ends."""
-    query = select(principals).where(principals.c.name == name).with_for_update()
-    row = tx.execute(query).one_or_none()
+    query = select(principals, ORG_NETWORKS).where(principals.c.name == name)
+    row = tx.execute(query.with_for_update(of=principals)).one_or_none()
     return None if row is None else read_principal(row)
 
 
-_REGISTERED = select(principals, organizations.c.active.label("org_active")).outerjoin(
-    organizations, organizations.c.id == principals.c.home_org
-)
+_REGISTERED = select(
+    principals,
+    organizations.c.active.label("org_active"),
+    organizations.c.networks.label("org_networks"),
+).outerjoin(organizations, organizations.c.id == principals.c.home_org)
 
 
 def registered(tx: Connection, name: str) -> PrincipalRow | None:
@@ -222,7 +249,7 @@ def names(tx: Connection, ids: Iterable[str]) -> dict[str, str]:
 
 
 def read_principal(row: Row[Any]) -> Principal:
-    """A principal out of a row that has the columns of that table."""
+    """A principal out of a row that has the columns of that table and `org_networks`."""
     return Principal(
         id=row.id,
         kind=PrincipalKind(row.kind),
@@ -233,6 +260,7 @@ def read_principal(row: Row[Any]) -> Principal:
         networks=tuple(row.networks.split()),
         unwrap_forms=row.unwrap_forms,
         epoch=row.epoch,
+        org_networks=tuple((row.org_networks or "").split()),
     )
 
 
@@ -276,6 +304,7 @@ _CREDENTIAL = (
         principals,
         organizations.c.active.label("org_active"),
         organizations.c.epoch.label("org_epoch"),
+        organizations.c.networks.label("org_networks"),
         secrets.c.id.label("secret_id"),
         secrets.c.kind.label("secret_kind"),
         secrets.c.key_id,

@@ -25,7 +25,7 @@ _LISTING = insert(listings)
 
 
 def add_blob(tx: Connection, sealed: Sealed, now: datetime) -> None:
-    """Record a blob; the first listing of it follows in the same transaction."""
+    """Record a blob; what names it, a listing or a held submission, is in the same transaction."""
     values = {
         "key": sealed.key,
         "size": sealed.size,
@@ -178,8 +178,9 @@ _WAITED_FOR = exists().where(
     submissions.c.state == State.RECEIVED,
     submissions.c.taken_at.is_(None),
 )
-_NOBODYS = ~_LISTED & ~_WAITED_FOR
-"""No live listing points at it, and no submission of it waits for its application."""
+_HELD = exists().where(submissions.c.blob_key == blobs.c.key, submissions.c.state == State.HELD)
+_NOBODYS = ~_LISTED & ~_WAITED_FOR & ~_HELD
+"""No live listing points at it, and no submission of it waits for its application, or is held."""
 
 
 def nobodys_blobs(tx: Connection, limit: int) -> list[Sealed]:

@@ -1,9 +1,9 @@
 """The tables.
 
-Identity (organizations, principals, secrets, grants, sign-in state) and exchange (spaces,
-submissions, listings, leases) hold no foreign keys into each other: they may live under two URLs,
-so that a customer-test exchange shares production's credentials (docs/decisions/0008). `audit` and
-its seals exist in both.
+Identity (organizations, principals, secrets, keys, grants, sign-in state) and exchange (spaces,
+submissions, listings, leases, sessions) hold no foreign keys into each other: they may live under
+two URLs, so that a customer-test exchange shares production's credentials (docs/decisions/0008).
+`audit` and its seals exist in both.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -74,6 +75,7 @@ organizations = Table(
     Column("name", Text, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("active", Boolean, nullable=False),
+    Column("networks", Text, nullable=False, server_default=""),  # CIDR, separated by blanks
     Column("epoch", Integer, nullable=False, server_default="0"),
     Column("created_at", Instant, nullable=False),
 )
@@ -103,6 +105,19 @@ secrets = Table(
     Column("digest", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("ended_at", Instant),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("principal_id", String(64), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("algorithm", String(64), nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+    Column("label", String(100), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant),
+    Column("last_used_at", Instant),
 )
 
 grants = Table(
@@ -229,6 +244,8 @@ submissions = Table(
     Column("archive_name", String(255)),
     Column("requested_at", Instant, nullable=False),
     Column("submitted_at", Instant, nullable=False),
+    Column("alive_at", Instant),  # when its bytes were last known to come, for long uploads
+    Column("held_at", Instant),
     Column("received_at", Instant),
     Column("taken_at", Instant),
     Column("answered_at", Instant),
@@ -237,6 +254,28 @@ submissions = Table(
     Index("ix_submissions_org", "org", "submitted_at", "tracking_id"),
     Index("ix_submissions_submitted", "submitted_at"),
     Index("ix_submissions_state", "state", "requested_at"),
+    Index("ix_submissions_sent", "principal_id", "name", "requested_at"),
+    # An account holds at most one upload under a name.
+    Index(
+        "uq_submissions_held",
+        "principal_id",
+        "org",
+        "application",
+        "sub_space",
+        "name",
+        unique=True,
+        sqlite_where=text("state = 'held'"),
+        postgresql_where=text("state = 'held'"),
+    ),
+)
+
+unheld = Table(
+    "unheld",
+    metadata,
+    # Where temporary names have no meaning: for an account, or in a sub-space; "" is any.
+    Column("principal_id", String(64), primary_key=True),
+    Column("application", String(64), primary_key=True),
+    Column("sub_space", String(64), primary_key=True),
 )
 
 findings = Table(
@@ -323,6 +362,21 @@ idempotency = Table(
     Column("tracking_id", String(64), nullable=False),
     Column("signed_at", Instant, nullable=False),
     Column("created_at", Instant, nullable=False, index=True),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _id(),
+    Column("principal_id", String(64), nullable=False),
+    Column("home_org", String(20), nullable=False),
+    Column("door", String(16), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("crypto", Text, nullable=False),
+    Column("software", String(256), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("leased_until", Instant, nullable=False, index=True),
+    Index("ix_sessions_org", "home_org", "leased_until"),
 )
 
 # --- audit ---------------------------------------------------------------------------------------

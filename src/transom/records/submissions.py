@@ -35,10 +35,16 @@ from transom.domain.submission import (
     Submission,
     sources_of,
 )
+from transom.ports import Sealed
 from transom.records.database import insert_new, rows
 from transom.records.schema import findings, idempotency, listings, submissions
 
+OWN_ONLY = (State.HELD, State.ABANDONED)
+"""The states in which only the principal that uploads sees a submission."""
+
 _PLACES_IN_A_STATEMENT = 200
+_LOCKS = 5
+"""Which advisory locks of PostgreSQL are ours; the other half of the lock is the principal."""
 
 _INSERT = insert(submissions)
 _BY_ID = select(submissions).where(submissions.c.tracking_id == bindparam("tracking_id"))
@@ -110,7 +116,7 @@ _RECEIVE = update(submissions).where(
 
 
 def mark_received(tx: Connection, tracking_id: str, receipt: Receipt) -> bool:
-    """Move a submission from requested to received; False when it was not requested."""
+    """Move a submission from requested or held to received; False when it was neither."""
     framing = receipt.framing
     changes = {
         "of": tracking_id,
@@ -130,12 +136,18 @@ def mark_received(tx: Connection, tracking_id: str, receipt: Receipt) -> bool:
 
 
 def mark_abandoned(
-    tx: Connection, tracking_id: str, reason: str, bytes_seen: int, now: datetime
+    tx: Connection,
+    tracking_id: str,
+    reason: str,
+    bytes_seen: int,
+    now: datetime,
+    *,
+    found: Sequence[State] = sources_of(State.ABANDONED),
 ) -> bool:
-    """Move a submission from requested or held to abandoned; False when it was neither."""
+    """Move a submission from one of these states to abandoned; False when it was in none."""
     change = (
         update(submissions)
-        .where(_BY_ID_PLAIN, submissions.c.state.in_(sources_of(State.ABANDONED)))
+        .where(_BY_ID_PLAIN, submissions.c.state.in_(found))
         .values(state=State.ABANDONED, reason=reason, bytes_seen=bytes_seen, updated_at=now)
     )
     return rows(tx, change, {"of": tracking_id}) == 1
@@ -194,14 +206,14 @@ class Filter:
 
 
 def page(tx: Connection, wanted: Filter, limit: int) -> list[Submission]:
-    """Submissions newest first, at most limit. Abandoned ones only to their own principal."""
+    """Submissions newest first, at most limit; held and abandoned ones only to their principal."""
     if not wanted.places:
         return []
     here = submissions.c
     query = select(submissions).where(
         _within(tx, wanted.places),
         here.submitted_at >= wanted.since,
-        or_(here.state != State.ABANDONED, here.principal_id == wanted.principal_id),
+        or_(here.state.not_in(OWN_ONLY), here.principal_id == wanted.principal_id),
         *_narrowing(wanted),
     )
     query = query.order_by(here.submitted_at.desc(), here.tracking_id.desc()).limit(limit)
@@ -298,14 +310,124 @@ def _listed(
 
 
 def stale_requests(tx: Connection, before: datetime, limit: int) -> list[Submission]:
-    """Submissions requested before then whose bytes never came, oldest first, locked.
+    """Submissions requested before then whose bytes do not come, oldest first, locked.
 
     One that is being received, or swept by another, at this very moment is left out.
     """
     here = submissions.c
-    query = select(submissions).where(here.state == State.REQUESTED, here.requested_at < before)
+    query = select(submissions).where(
+        here.state == State.REQUESTED,
+        here.requested_at < before,
+        or_(here.alive_at.is_(None), here.alive_at < before),
+    )
     query = query.order_by(here.requested_at).limit(limit).with_for_update(skip_locked=True)
     return [_read(row) for row in tx.execute(query)]
+
+
+def note_alive(
+    tx: Connection, tracking_ids: Sequence[str], before: datetime, now: datetime
+) -> None:
+    """Note that the bytes of these requested submissions still come.
+
+    One of which it was noted after `before` is left as it is.
+    """
+    here = submissions.c
+    change = update(submissions).where(
+        here.tracking_id.in_(tracking_ids),
+        here.state == State.REQUESTED,
+        func.coalesce(here.alive_at, here.requested_at) <= before,
+    )
+    rows(tx, change.values(alive_at=now))
+
+
+# --- held uploads --------------------------------------------------------------------------------
+
+
+def hold_alone(tx: Connection, principal_id: str) -> None:
+    """Let no other transaction change what this principal holds until this one ends.
+
+    SQLite has one writer anyway; on PostgreSQL two of one name would each miss the other.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(principal_id))))
+
+
+def mark_held(tx: Connection, tracking_id: str, sealed: Sealed, now: datetime) -> bool:
+    """Move a submission from requested to held, its bytes kept; False when it was not requested."""
+    change = update(submissions).where(
+        _BY_ID_PLAIN, submissions.c.state.in_(sources_of(State.HELD))
+    )
+    values = {
+        "state": State.HELD,
+        "blob_key": sealed.key,
+        "size": sealed.size,
+        "sha256": sealed.sha256,
+        "bytes_seen": sealed.size,
+        "held_at": now,
+        "updated_at": now,
+    }
+    return rows(tx, change.values(**values), {"of": tracking_id}) == 1
+
+
+def rename(tx: Connection, tracking_id: str, name: str, now: datetime) -> bool:
+    """Give a held submission another name; False when it is not held any more."""
+    change = update(submissions).where(_BY_ID_PLAIN, submissions.c.state == State.HELD)
+    return rows(tx, change.values(name=name, updated_at=now), {"of": tracking_id}) == 1
+
+
+def held(tx: Connection, principal_id: str, place: Place, name: str = "") -> list[Submission]:
+    """What a principal holds at a place, by name; or under one name."""
+    query = select(submissions).where(
+        submissions.c.state == State.HELD, *_sent_by(principal_id, place, name)
+    )
+    return [_read(row) for row in tx.execute(query.order_by(submissions.c.name))]
+
+
+def held_to_replace(
+    tx: Connection, principal_id: str, place: Place, name: str
+) -> Submission | None:
+    """What a principal holds at a place under a name, locked; None when it holds none."""
+    query = select(submissions).where(
+        submissions.c.state == State.HELD, *_sent_by(principal_id, place, name)
+    )
+    row = tx.execute(query.with_for_update()).one_or_none()
+    return None if row is None else _read(row)
+
+
+def stale_held(tx: Connection, before: datetime, limit: int) -> list[Submission]:
+    """Submissions held since before then, locked. One that is being renamed now is left out."""
+    here = submissions.c
+    query = select(submissions).where(here.state == State.HELD, here.held_at < before)
+    query = query.order_by(here.requested_at).limit(limit).with_for_update(skip_locked=True)
+    return [_read(row) for row in tx.execute(query)]
+
+
+def newest_sent(
+    tx: Connection, principal_id: str, place: Place, name: str, since: datetime
+) -> Submission | None:
+    """The newest submission of this name that the principal had kept at a place since then."""
+    here = submissions.c
+    query = select(submissions).where(
+        here.state.in_([State.HELD, State.RECEIVED, *OUTCOMES]),
+        func.coalesce(here.received_at, here.held_at) > since,
+        *_sent_by(principal_id, place, name),
+    )
+    row = tx.execute(query.order_by(here.requested_at.desc()).limit(1)).one_or_none()
+    return None if row is None else _read(row)
+
+
+def _sent_by(principal_id: str, place: Place, name: str) -> list[ColumnElement[bool]]:
+    here = submissions.c
+    wanted = [
+        here.principal_id == principal_id,
+        here.org == place.org,
+        here.application == place.application,
+        here.sub_space == place.sub_space,
+    ]
+    return [*wanted, here.name == name] if name else wanted
+
+
+# --- what tracking does not keep -----------------------------------------------------------------
 
 
 def forget_before(tx: Connection, before: datetime, limit: int) -> list[str]:

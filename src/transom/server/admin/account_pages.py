@@ -13,7 +13,9 @@ from transom.core.register import (
     Closing,
     Registered,
 )
+from transom.domain.identity import AccountKey
 from transom.server.admin.entitlements import place_of
+from transom.server.admin.keys import key_document, told
 from transom.server.printing import instant, moment
 
 STATES: Final = {
@@ -31,6 +33,8 @@ def lines(found: AccountRecord, zone: ZoneInfo) -> list[tuple[str, Sequence[str]
     closed = [
         f"closed for {_who(each)} until {moment(each.until, zone)}" for each in found.closings
     ]
+    keys = [_key(each, zone) for each in found.keys]
+    org_networks = [f"of its organization: {each}" for each in principal.org_networks]
     made = f", made {moment(found.secrets[0], zone)}" if found.secrets else ""
     seen = moment(found.last_sign_in, zone)
     return [
@@ -38,13 +42,21 @@ def lines(found: AccountRecord, zone: ZoneInfo) -> list[tuple[str, Sequence[str]
         ("kind", [principal.kind]),
         ("state", [STATES[account.state]]),
         ("ends", [moment(principal.ends_at, zone) or "no end set"]),
-        ("networks", principal.networks or ["anywhere"]),
+        ("networks", [*principal.networks, *org_networks] or ["anywhere"]),
         ("live secrets", [f"{len(found.secrets)}{made}"]),
+        ("keys", keys or ["none"]),
         ("last sign-in", [f"{seen}, to the hour" if seen else "none in 30 days"]),
         ("sign-in", closed or ["open"]),
         ("entitlements", rights or ["none"]),
+        ("temporary names", ["held until renamed" if found.holds else "no meaning"]),
         ("since", [moment(account.created_at, zone)]),
     ]
+
+
+def _key(key: AccountKey, zone: ZoneInfo) -> str:
+    ends, used = moment(key.ends_at, zone), moment(key.last_used_at, zone)
+    facts = [key.key.algorithm, ends and f"ends {ends}", f"used {used}" if used else "never used"]
+    return f"{told(key)}: {', '.join(each for each in facts if each)}"
 
 
 def _who(closing: Closing) -> str:
@@ -71,7 +83,10 @@ def record(found: AccountRecord) -> dict[str, object]:
     return registered(found.account) | {
         "orgName": found.organization.name if found.organization else None,
         "unwrapForms": found.account.principal.unwrap_forms,
+        "orgNetworks": list(found.account.principal.org_networks),
         "secrets": [{"createdAt": instant(at)} for at in found.secrets],
+        "keys": [key_document(each) for each in found.keys],
+        "temporaryNames": found.holds,
         "lastSignIn": instant(found.last_sign_in),
         "signInClosed": [
             {"source": each.source, "until": instant(each.until)} for each in found.closings

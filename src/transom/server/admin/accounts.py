@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,6 +14,16 @@ from transom.core.register import Registered
 from transom.domain.entitlement import PrincipalKind
 from transom.domain.identity import Principal
 from transom.server.admin import account_pages as pages
+from transom.server.admin.keys import key
+from transom.server.admin.options import (
+    Anywhere,
+    FewerNetworks,
+    MoreNetworks,
+    parse_day,
+    parse_network,
+    require_one_wish,
+    tell_networks,
+)
 from transom.server.admin.secrets import SecretFile, confirm, hand_over, room_for_secret
 from transom.server.opening import Config, open_exchange, operator
 from transom.server.printing import AsJson, document, done, facts, moment, table
@@ -22,20 +31,7 @@ from transom.server.printing import AsJson, document, done, facts, moment, table
 account = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Accounts of firms and of applications."
 )
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as wrong:
-        raise typer.BadParameter(f"{wrong}; write it like 192.0.2.0/24") from None
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter("a day, such as 2026-12-31") from None
+account.add_typer(key, name="key")
 
 
 AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's user name.")]
@@ -58,7 +54,7 @@ def account_add(  # noqa: PLR0913 - one for each option
     ] = "",
     network: Annotated[
         list[str] | None,
-        typer.Option(metavar="CIDR", parser=_network, help="From here only; may be repeated."),
+        typer.Option(metavar="CIDR", parser=parse_network, help="From here only; may be repeated."),
     ] = None,
     *,
     secret_file: SecretFile = None,
@@ -198,7 +194,7 @@ def account_end(
     config: Config,
     on: Annotated[
         date | None,
-        typer.Option(metavar="DATE", parser=_day, help="Its last day, instead of now."),
+        typer.Option(metavar="DATE", parser=parse_day, help="Its last day, instead of now."),
     ] = None,
     *,
     never: Annotated[bool, typer.Option("--never", help="Take a set last day back.")] = False,
@@ -207,8 +203,8 @@ def account_end(
 ) -> None:
     """End an account for good: it cannot be enabled again.
 
-    Its secrets, tokens and signed URLs end at once, so its name is asked for. With --on it acts on
-    until the end of that day, which may be set anew or taken back until then.
+    Its secrets, keys, tokens and signed URLs end at once, so its name is asked for. With --on it
+    acts on until the end of that day, which may be set anew or taken back until then.
     """
     if on is not None and never:
         raise typer.BadParameter("say one of the two", param_hint=["--on", "--never"])
@@ -226,7 +222,8 @@ def account_end(
     if has_ended:
         done(f"Account {name} has ended already, at {since}.")
     else:
-        done(f"Account {name} has ended for good, with its secrets, tokens and signed URLs.")
+        ended = "its secrets, keys, tokens and signed URLs"
+        done(f"Account {name} has ended for good, with {ended}.")
 
 
 def _set_end(name: str, config: Path, last_day: date | None, *, as_json: bool) -> None:
@@ -264,28 +261,19 @@ def account_rotate_secret(
 def account_allow_network(
     name: AccountName,
     config: Config,
-    networks: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="CIDR", parser=_network, help="Networks to add."),
-    ] = None,
-    remove: Annotated[
-        list[str] | None,
-        typer.Option(metavar="CIDR", parser=_network, help="Take away; may be repeated."),
-    ] = None,
+    networks: MoreNetworks = None,
+    remove: FewerNetworks = None,
     *,
-    anywhere: Annotated[
-        bool, typer.Option("--any", help="Take all away: allowed from anywhere.")
-    ] = False,
+    anywhere: Anywhere = False,
     as_json: AsJson = False,
 ) -> None:
     """Say from where an account may come, or list it.
 
     Networks such as 192.0.2.0/24; with none named, those allowed are listed. An account may come
-    from anywhere until the first is added.
+    from anywhere until the first is added; where its organization has networks, both must allow.
     """
     more, fewer = tuple(networks or ()), tuple(remove or ())
-    if anywhere and (more or fewer):
-        raise typer.BadParameter("leaves no network to name beside it", param_hint="--any")
+    require_one_wish(anywhere=anywhere, named=bool(more or fewer))
     with open_exchange(config) as exchange:
         admin = exchange.administration
         before = admin.account(name)
@@ -299,7 +287,7 @@ def account_allow_network(
     if anywhere or more or fewer:
         done(_allowed(after))
     elif not as_json:
-        _print_networks(after)
+        tell_networks(after.networks, _allowed(after))
 
 
 def _allowed(found: Principal) -> str:
@@ -307,11 +295,32 @@ def _allowed(found: Principal) -> str:
     return f"Account {found.name} may come from {f'{here} only' if here else 'anywhere'}."
 
 
-def _print_networks(found: Principal) -> None:
-    for each in found.networks:
-        typer.echo(each)
-    if not found.networks:
-        done(_allowed(found))
+# --- temporary names -----------------------------------------------------------------------------
+
+
+@account.command("temporary-names")
+def account_temporary_names(
+    name: AccountName,
+    wanted: Annotated[
+        Literal["on", "off"], typer.Argument(metavar="on|off", help="on is how it begins.")
+    ],
+    config: Config,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Whether its uploads under temporary names wait until they are renamed.
+
+    Off, a file sent as data.zip.filepart is submitted under just this name.
+    """
+    with open_exchange(config) as exchange:
+        admin = exchange.administration
+        changes = admin.set_account_holds(operator(), name, holds=wanted == "on")
+        _answer(exchange, name, changes=changes, as_json=as_json)
+    already = "" if changes else " already"
+    if wanted == "on":
+        done(f"Uploads of account {name} under temporary names are held{already}.")
+    else:
+        done(f"Temporary names have no meaning{already} for account {name}.")
 
 
 def _answer(exchange: Exchange, name: str, *, changes: bool, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -66,7 +66,10 @@ def application_show(
         document(_record_document(found))
         return
     title = f"{found.application.title} ({found.application.name})"
-    facts(title, (("processed by", found.accounts or ["no account"]),))
+    about = [("processed by", found.accounts or ("no account",))]
+    if found.unheld:
+        about.append(("temporary names", (f"no meaning in {', '.join(sorted(found.unheld))}",)))
+    facts(title, about)
     typer.echo()
     spaces = found.application.sub_spaces.values()
     table(
@@ -114,10 +117,47 @@ def _record_document(record: ApplicationRecord) -> dict[str, object]:
         "accounts": list(record.accounts),
         "queue": _queue_document(_total(record)),
         "subSpaces": [
-            _space_document(space) | {"queue": _queue_document(_queue(record, space))}
+            _space_document(space)
+            | {
+                "queue": _queue_document(_queue(record, space)),
+                "temporaryNames": _holds(record, space),
+            }
             for space in spaces
         ],
     }
+
+
+def _holds(record: ApplicationRecord, space: SubSpace) -> bool | None:
+    return space.name not in record.unheld if space.direction is Direction.INBOUND else None
+
+
+@application.command("temporary-names")
+def application_temporary_names(
+    name: Annotated[str, typer.Argument(metavar="APP", help="Its short name.")],
+    sub_space: Annotated[str, typer.Argument(metavar="SUB-SPACE", help="An inbound one.")],
+    wanted: Annotated[
+        Literal["on", "off"], typer.Argument(metavar="on|off", help="on is how it begins.")
+    ],
+    config: Config,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Whether uploads under temporary names wait there until they are renamed.
+
+    Off, a file sent as data.zip.filepart is submitted under just this name.
+    """
+    with open_exchange(config) as exchange:
+        admin = exchange.administration
+        holds = wanted == "on"
+        changes = admin.set_sub_space_holds(operator(), name, sub_space, holds=holds)
+        found = admin.register.application(name)
+    if as_json:
+        document(_record_document(found) | {"changed": changes})
+    already = "" if changes else " already"
+    if wanted == "on":
+        done(f"Uploads to {name}/{sub_space} under temporary names are held{already}.")
+    else:
+        done(f"Temporary names have no meaning{already} in {name}/{sub_space}.")
 
 
 # --- the catalogue -------------------------------------------------------------------------------

@@ -10,6 +10,13 @@ import typer
 from transom.domain.identity import Organization
 from transom.domain.space import OrgKind
 from transom.records.identities import OrganizationRow
+from transom.server.admin.options import (
+    Anywhere,
+    FewerNetworks,
+    MoreNetworks,
+    require_one_wish,
+    tell_networks,
+)
 from transom.server.opening import Config, open_exchange, operator
 from transom.server.printing import AsJson, document, done, facts, instant, moment, table
 
@@ -83,6 +90,7 @@ def org_show(org_id: OrgId, config: Config, *, as_json: AsJson = False) -> None:
         (
             ("kind", [row.organization.kind]),
             ("state", [_state(row)]),
+            ("networks", row.organization.networks or ["anywhere"]),
             ("accounts", [f"{row.accounts:,}"]),
             ("since", [moment(row.created_at, zone)]),
         ),
@@ -103,6 +111,44 @@ def org_disable(org_id: OrgId, config: Config, *, as_json: AsJson = False) -> No
 def org_enable(org_id: OrgId, config: Config, *, as_json: AsJson = False) -> None:
     """Let a stopped organization act again."""
     _set_active(org_id, config, active=True, as_json=as_json)
+
+
+@org.command("allow-network")
+def org_allow_network(
+    org_id: OrgId,
+    config: Config,
+    networks: MoreNetworks = None,
+    remove: FewerNetworks = None,
+    *,
+    anywhere: Anywhere = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say from where an organization's accounts may come, or list it.
+
+    Networks such as 192.0.2.0/24; with none named, those allowed are listed. Where an account has
+    networks of its own, both must allow.
+    """
+    more, fewer = tuple(networks or ()), tuple(remove or ())
+    require_one_wish(anywhere=anywhere, named=bool(more or fewer))
+    with open_exchange(config) as exchange:
+        admin = exchange.administration
+        before = admin.register.organization(org_id)
+        if anywhere:
+            admin.set_organization_networks(operator(), org_id, ())
+        elif more or fewer:
+            admin.change_organization_networks(operator(), org_id, more=more, fewer=fewer)
+        after = admin.register.organization(org_id)
+    if as_json:
+        document(_document(after) | {"changed": before != after})
+    if anywhere or more or fewer:
+        done(_allowed(after))
+    elif not as_json:
+        tell_networks(after.organization.networks, _allowed(after))
+
+
+def _allowed(row: OrganizationRow) -> str:
+    here = ", ".join(row.organization.networks)
+    return f"Accounts of {_told(row)} may come from {f'{here} only' if here else 'anywhere'}."
 
 
 def _set_active(org_id: str, config: Path, *, active: bool, as_json: bool) -> None:
@@ -136,6 +182,7 @@ def _document(row: OrganizationRow) -> dict[str, object]:
         "name": row.organization.name,
         "kind": row.organization.kind,
         "state": _state(row),
+        "networks": list(row.organization.networks),
         "accounts": row.accounts,
         "createdAt": instant(row.created_at),
     }
