@@ -131,7 +131,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = tmp_path_factory.mktemp("walk")
     (directory / "examples").symlink_to(ROOT / "examples")
     ready, said = directory / ".demo" / "ready.json", directory / "demo.txt"
-    ports = ["--http-port", "0", "--s3-port", "0"]
+    ports = ["--http-port", "0", "--s3-port", "0", "--sftp-port", "0"]
     with said.open("wb") as out:
         process = subprocess.Popen(
             ["transom-server", "demo", *ports, "--ready-file", ".demo/ready.json"],

@@ -31,7 +31,7 @@ from transom.domain.submission import AccessMethod, Client, State
 from transom.records.schema import blobs, leases, listings, submissions
 
 CONTENT = b"the whole file"
-REST = Client(AccessMethod.REST)
+REST, SFTP = Client(AccessMethod.REST), Client(AccessMethod.SFTP)
 
 
 def requested(firm: Account, path: str) -> str:
@@ -192,6 +192,121 @@ def test_a_commit_that_failed_for_certain_may_be_tried_again_with_the_same_url(
     program.ends()
     assert_received_whole_or_not_at_all(firm, tracking_id, "filing.zip")
     assert_nothing_is_left_over(world)
+
+
+# --- held uploads --------------------------------------------------------------------------------
+
+
+def test_a_crash_at_any_line_of_holding_leaves_it_held_whole_or_nothing(world: World) -> None:
+    firm = world.account()
+    ids: dict[int, str] = {}
+    states = set()
+
+    def story(program: Program, number: int) -> None:
+        place, name = place_and_name(f"0001/app1/in/{number}.filepart")
+        upload = program.uploads.open(firm.actor, place, name, SFTP)
+        ids[number] = upload.submission.tracking_id
+        upload.write(0, CONTENT)
+        upload.hold()
+
+    for number in stopped_everywhere(world, story):
+        path = f"0001/app1/in/{number}.filepart"
+        place, name = place_and_name(path)
+        assert firm.names("0001/app1/in") == firm.names("0001/app1/in_arcv") == []
+        held = world.exchange.uploads.held_one(firm.actor, place, name)
+        if held is None:  # the client, who heard nothing, sends it once more
+            states.add(State.REQUESTED)
+            firm.hold(path, CONTENT)
+        else:
+            states.add(held.state)
+            assert (held.tracking_id, held.size) == (ids[number], len(CONTENT))
+        _assert_every_held_upload_has_its_blob(world, number)
+
+    assert states == {State.REQUESTED, State.HELD}
+    assert number > 12
+    world.clock.pass_time(timedelta(hours=23))
+    for each in range(1, number + 1):
+        received = firm.rename(f"0001/app1/in/{each}.filepart", f"{each}.bin")
+        assert firm.fetch(f"0001/app1/in_arcv/{received.archive_name}") == CONTENT
+    assert_nothing_is_left_over(world)
+
+
+def test_a_crash_at_any_line_of_holding_a_name_again_leaves_the_older_or_the_newer(
+    world: World,
+) -> None:
+    firm = world.account()
+    place, name = place_and_name("0001/app1/in/data.filepart")
+    found = set()
+
+    def story(program: Program, _number: int) -> None:
+        firm.hold("0001/app1/in/data.filepart", b"older")
+        with program.uploads.open(firm.actor, place, name, SFTP) as upload:
+            upload.write(0, CONTENT)
+            upload.hold()
+
+    for number in stopped_everywhere(world, story):
+        (held,) = world.exchange.uploads.held(firm.actor, place)
+        received = firm.rename("0001/app1/in/data.filepart", f"{number}.bin")
+        content = firm.fetch(f"0001/app1/in_arcv/{received.archive_name}")
+        assert sha256(content).hexdigest() == held.sha256
+        found.add(content)
+
+    assert found == {b"older", CONTENT}
+    assert_nothing_is_left_over(world)
+
+
+def test_a_crash_at_any_line_of_a_rename_leaves_it_held_or_received_whole(world: World) -> None:
+    firm, app = world.account(), world.processor()
+    ids: dict[int, str] = {}
+    states = set()
+
+    def story(program: Program, number: int) -> None:
+        path = f"0001/app1/in/{number}.filepart"
+        ids[number] = firm.hold(path, CONTENT).tracking_id
+        place, name = place_and_name(path)
+        new_name = FileName(f"{number}.bin")
+        program.uploads.rename_held(firm.actor, place, name, new_name)
+
+    for number in stopped_everywhere(world, story):
+        found = world.exchange.tracking.one(firm.actor, ids[number])
+        states.add(found.state)
+        if found.state is State.HELD:
+            assert found.name == f"{number}.filepart"
+            assert f"{number}.bin" not in firm.names("0001/app1/in")
+            firm.rename(f"0001/app1/in/{number}.filepart", f"{number}.bin")
+        assert_received_whole_or_not_at_all(firm, ids[number], f"{number}.bin")
+
+    assert states == {State.HELD, State.RECEIVED}
+    assert number > 8
+    assert {each.submission.tracking_id for each in app.claim(100)} == set(ids.values())
+    assert_nothing_is_left_over(world)
+
+
+def test_a_hold_whose_answer_was_lost_is_looked_up_and_reported_as_what_it_is(
+    world: World,
+) -> None:
+    firm = world.account()
+    place, name = place_and_name("0001/app1/in/data.filepart")
+    database = TroubledDatabase(url_of(world))
+    program = over(world, database=database)
+    with program.uploads.open(firm.actor, place, name, SFTP) as upload:
+        upload.write(0, CONTENT)
+        database.lost = 1
+
+        held = upload.hold()
+
+    program.ends()
+    assert (held.state, held.size) == (State.HELD, len(CONTENT))
+    assert firm.rename("0001/app1/in/data.filepart", "data.bin").is_received
+
+
+def _assert_every_held_upload_has_its_blob(world: World, count: int) -> None:
+    with world.database.reading() as tx:
+        query = select(submissions.c.blob_key).where(submissions.c.state == State.HELD)
+        named = set(tx.execute(query).scalars())
+        assert named <= set(tx.execute(select(blobs.c.key)).scalars())
+    assert len(named) == count
+    assert named <= set(files_in(world, "blobs"))
 
 
 # --- hand-off ------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from transom.core.retention import Retention
 from transom.core.rights import RightsBook
 from transom.core.scrub import Scrub
 from transom.core.sealing import Sealer
+from transom.core.sessions import ConnectionLimits, Sessions
 from transom.core.sign_in import SignIn
 from transom.core.signed_urls import Endpoint, SignedUrls
 from transom.core.tools import Keeping, Tools
@@ -53,6 +54,7 @@ from transom.frontends.workers import Workers
 from transom.ports import BlobStore, Clock, Entropy
 from transom.records import spaces
 from transom.records.database import Database
+from transom.server.host_keys import HostKeyDirectory
 from transom.server.sections import read_keys
 from transom.server.settings import Settings
 
@@ -164,10 +166,13 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
         identity, sign_in, rights, Mint(identity_keys, tools.clock, tools.entropy, rate)
     )
     endpoint = Endpoint(settings.s3.public_url, settings.s3.region, settings.s3.bucket)
-    uploads = Uploads(tools)
+    uploads = Uploads(tools, settings.sftp.suffixes)
     return Exchange(
         sign_in=sign_in,
         tokens=tokens,
+        sessions=Sessions(
+            tools, ConnectionLimits(limits.connections_per_account, limits.connections_per_org)
+        ),
         signed_urls=SignedUrls(key_ring(settings), endpoint, tokens, tools.clock),
         browse=Browse(tools),
         uploads=uploads,
@@ -295,6 +300,20 @@ def _openapi(door: str, base_url: str) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
+def _sftp(settings: Settings) -> dict[str, Any] | None:
+    """Where SFTP is taken, under the host of the REST API, and the host keys to pin, best first."""
+    chosen = settings.sftp
+    if chosen.listen is None or chosen.host_key_directory is None:
+        return None
+    keys = HostKeyDirectory(chosen.host_key_directory)
+    keys.ensure()
+    return {
+        "host": urlsplit(settings.rest.public_url).hostname,
+        "port": chosen.listen.port,
+        "hostKeys": [each.line for each in keys.every()],
+    }
+
+
 def _about(settings: Settings) -> dict[str, Any]:
     """What a client may ask before it signs in (decisions.md section 1)."""
     return {
@@ -309,7 +328,7 @@ def _about(settings: Settings) -> dict[str, Any]:
             "bucket": settings.s3.bucket,
             "forcePathStyle": True,
         },
-        "sftp": None,
+        "sftp": _sftp(settings),
         "portal": None,
         "support": _support(settings).fields(),
     }

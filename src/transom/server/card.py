@@ -20,12 +20,14 @@ def card(ready: dict[str, Any], data: Path, everything: str) -> str:
 
     data is the demo's directory; everything names the account with the guide's whole catalogue.
     """
+    first = ready["accounts"][0]["user"]
     lines = [
         "Transom demo: a whole exchange, for this machine only. Ctrl-C stops it.",
         "",
         f"REST API    {ready['rest']}",
         f"Tokens      {ready['token_url']}",
         f"Transfers   {ready['s3']['endpoint']}   where the signed URLs point",
+        f"SFTP        sftp -P {ready['sftp']['port']} {first}@{ready['sftp']['host']}",
         *([f"Authority   {ready['ca']}"] if ready["ca"] else []),
         f"Data        {data}   kept between starts",
         f"Afresh      stop it, then: rm -r {shlex.quote(str(data))}",

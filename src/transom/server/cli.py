@@ -1,4 +1,4 @@
-"""transom-server: demo, run, check-settings, migrate, catalogue, admin, audit, keys.
+"""transom-server: demo, run, check-settings, migrate, catalogue, admin, audit, keys, host-keys.
 
 Exit codes: 0 done, 1 a fault or a "no", 2 wrong use, 78 settings that cannot be used.
 """
@@ -25,6 +25,7 @@ from transom.records.database import Database
 from transom.server import logs, sandbox, settings
 from transom.server.admin import admin, catalogue
 from transom.server.assemble import assemble, sealers
+from transom.server.host_keys import BadHostKeys, HostKeyDirectory
 from transom.server.opening import Config, driver_says, group, open_databases, shown
 from transom.server.run import CannotListen, SchemaOutdated, require_schema
 from transom.server.run import run as serve
@@ -33,6 +34,7 @@ from transom.server.system import SystemClock, SystemEntropy
 
 FAULT, BAD_SETTINGS, INTERRUPTED = 1, 78, 130
 _HIGHEST_PORT: Final = 65535
+_SFTP_PORT: Final = 2222
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _HEAD: Final = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 _KEY_BYTES: Final = 32
@@ -41,6 +43,7 @@ _KNOWN: Final = (
     ExchangeError,
     SchemaOutdated,
     CannotListen,
+    BadHostKeys,
     sandbox.DemoBusy,
     sandbox.UnknownApplication,
     CommandError,
@@ -65,6 +68,7 @@ app.add_typer(admin, name="admin")
 app.add_typer(catalogue, name="catalogue", hidden=True)  # as it was spelled before `admin`
 audit = group(app, "audit", "The sealed audit record.")
 keys = group(app, "keys", "The server's own keys.")
+host_keys = group(app, "host-keys", "The keys that the SFTP door proves itself with.")
 
 
 def main() -> None:
@@ -120,6 +124,14 @@ def demo(  # noqa: PLR0913 - each is an option
     s3_port: Annotated[
         int, typer.Option(min=0, max=_HIGHEST_PORT, help="Transfers; 0 takes a free port.")
     ] = 9000,
+    sftp_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=_HIGHEST_PORT,
+            help="SFTP; by default 2222, or a free port where --http-port takes one.",
+        ),
+    ] = None,
     *,
     tls: Annotated[
         bool, typer.Option("--tls", help="Speak TLS, with certificates of an own authority.")
@@ -152,10 +164,12 @@ def demo(  # noqa: PLR0913 - each is an option
     """
     if http_port == s3_port != 0:
         raise typer.BadParameter("must not be the port of --http-port", param_hint="--s3-port")
+    sftp = sftp_port if sftp_port is not None else _SFTP_PORT if http_port else 0
+    if sftp and sftp in (http_port, s3_port):
+        raise typer.BadParameter("must not be the port of another door", param_hint="--sftp-port")
     logs.configure(log_level)
-    sandbox.run_demo(
-        sandbox.DemoOptions(data, http_port, s3_port, tls, ready_file, tuple(mine or ()))
-    )
+    wanted = tuple(mine or ())
+    sandbox.run_demo(sandbox.DemoOptions(data, http_port, s3_port, tls, ready_file, wanted, sftp))
 
 
 @app.command()
@@ -192,10 +206,11 @@ def _plan(chosen: Settings) -> Iterator[str]:
         ("rest", chosen.rest.listen, chosen.rest.public_url),
         ("token", chosen.token.listen, chosen.token_public_url),
         ("s3", chosen.s3.listen, chosen.s3.public_url),
+        ("sftp", chosen.sftp.listen, ""),
         ("metrics", chosen.metrics.listen, ""),
     )
     for name, listen, url in doors:
-        at = f"at {listen}" if listen else "nowhere" if name == "metrics" else "with rest"
+        at = f"at {listen}" if listen else "with rest" if name == "token" else "nowhere"
         yield f"{name:<9} {at}{f', known as {url}' if url else ''}"
     yield f"{'records':<9} {shown(chosen.database.sqlalchemy_url())}"
     if chosen.database.identity_url:
@@ -332,3 +347,53 @@ def keys_new(
     if not _KEY_NAME.fullmatch(name):
         raise typer.BadParameter("letters, digits, dots, dashes and underscores", param_hint="NAME")
     typer.echo(f"{name}:{secrets.token_hex(_KEY_BYTES)}")
+
+
+# --- host keys -----------------------------------------------------------------------------------
+
+
+def _host_keys(config: Path) -> HostKeyDirectory:
+    root = settings.load(config).sftp.host_key_directory
+    if root is None:
+        raise BadHostKeys("The settings name no sftp.host_key_directory.")
+    return HostKeyDirectory(root)
+
+
+def _print_host_keys(directory: HostKeyDirectory) -> None:
+    for each in directory.every():
+        announced = "   announced, not in use yet" if each.is_next else ""
+        typer.echo(f"{each.line}{announced}\n  {each.fingerprint}")
+
+
+@host_keys.command("show")
+def host_keys_show(config: Config) -> None:
+    """Print the host keys and their fingerprints, to be told to those who connect.
+
+    Makes them when there are none yet, as the first start would.
+    """
+    directory = _host_keys(config)
+    directory.ensure()
+    _print_host_keys(directory)
+
+
+@host_keys.command("rotate")
+def host_keys_rotate(
+    config: Config,
+    *,
+    finish: Annotated[
+        bool, typer.Option("--finish", help="Put the announced keys into use; the old ones go.")
+    ] = False,
+) -> None:
+    """Begin to replace the host keys, or, with --finish, do it.
+
+    The next keys are announced from the next start on, beside those in use, and clients that keep
+    up learn them. Tell the others, wait some weeks, then finish and start once more.
+    """
+    directory = _host_keys(config)
+    directory.ensure()
+    if finish:
+        directory.finish_rotation()
+    else:
+        directory.begin_rotation()
+    _print_host_keys(directory)
+    typer.echo("It counts from the next start of `run` on.")

@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import uvicorn
 from uvicorn.loops.auto import auto_loop_factory
@@ -46,6 +46,19 @@ class Listener:
     tls: ssl.SSLContext | None = None
     trusted_proxies: Networks = ()
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+class OtherListener(Protocol):
+    """A listener of another protocol than HTTP, in the same event loop."""
+
+    async def start(self) -> None:
+        """Accept."""
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Accept no more; what is under way has so long, then it is cut."""
+
+    def let_go(self) -> None:
+        """Close everything at once. May be called twice, and at any time."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -84,6 +97,7 @@ async def serve(
     on_stop: Callable[[], None] = lambda: None,
     drain_seconds: int = 8,
     stop: asyncio.Event | None = None,
+    others: Sequence[OtherListener] = (),
 ) -> None:
     """Serve until SIGTERM, SIGINT or stop; on_ready is called once, when all listeners accept.
 
@@ -99,16 +113,22 @@ async def serve(
     with _signals(ending), contextlib.ExitStack() as stack:
         for server in servers:
             stack.callback(server.let_go)
+        for other in others:
+            stack.callback(other.let_go)
         async with asyncio.TaskGroup() as group:
             for server in servers:
                 group.create_task(server.serve(sockets=[server.listener.socket]))
             for server in servers:
                 await server.ready.wait()
+            for other in others:
+                await other.start()
             on_ready()
             await ending.wait()
             on_stop()
             for server in servers:
                 server.should_exit = True
+            for other in others:
+                group.create_task(other.stop(drain_seconds))
 
 
 @contextlib.contextmanager

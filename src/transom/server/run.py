@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from prometheus_client import Gauge, make_asgi_app
@@ -26,6 +27,7 @@ from transom.server.listeners import BACKLOG, Listener, bind, serve
 from transom.server.listeners import run as run_loop
 from transom.server.sections import Listen, TlsSettings
 from transom.server.settings import Settings
+from transom.server.sftp import SftpListener, sftp_door
 
 DRAIN_SECONDS = 5
 """For requests under way; cutting what is left may take two more (see `serve`)."""
@@ -92,6 +94,20 @@ def listeners_of(program: Assembled) -> list[Listener]:
     return found
 
 
+def sftp_of(program: Assembled) -> list[SftpListener]:
+    """The SFTP listener, bound, when the settings name one.
+
+    Raises:
+        CannotListen: its address is not ours, in use or not allowed.
+        BadHostKeys, OSError: its host keys cannot be used, or made.
+    """
+    settings = program.settings
+    if settings.sftp.listen is None:
+        return []
+    door = sftp_door(settings, program.exchange, program.workers)
+    return [SftpListener(bound(settings.sftp.listen), door)]
+
+
 def limits_of(settings: Settings) -> ConnectionLimits:
     """What one listener's connections may do."""
     limits = settings.limits
@@ -116,6 +132,7 @@ def serve_until_stopped(
     listeners: Sequence[Listener],
     on_ready: Callable[[], None],
     others: Sequence[Beside] = (),
+    other_listeners: Sequence[SftpListener] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain, and let go of everything; never over 10 s.
 
@@ -140,8 +157,15 @@ def serve_until_stopped(
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     try:
         _recall(program)
-        _listen(listeners)
-        run_loop(serve(listeners, on_ready=ready, on_stop=stopping, drain_seconds=DRAIN_SECONDS))
+        _listen([each.socket for each in listeners] + [each.socket for each in other_listeners])
+        main = serve(
+            listeners,
+            on_ready=ready,
+            on_stop=stopping,
+            drain_seconds=DRAIN_SECONDS,
+            others=other_listeners,
+        )
+        run_loop(main)
     except ExceptionGroup as group:
         raise (_first_os_error(group) or group) from None
     finally:
@@ -158,13 +182,13 @@ def _recall(program: Assembled) -> None:
         _log.warning("retention is held back until the next start; check the clock", extra=facts)
 
 
-def _listen(listeners: Sequence[Listener]) -> None:
+def _listen(sockets: Sequence[socket.socket]) -> None:
     # The loop would do it, but uvloop only logs when it fails, and says that all went well.
-    for listener in listeners:
+    for each in sockets:
         try:
-            listener.socket.listen(BACKLOG)
+            each.listen(BACKLOG)
         except OSError as failure:
-            address = format_address(listener.socket)
+            address = format_address(each)
             raise CannotListen(f"Cannot listen at {address}: {failure.strerror}.") from failure
 
 
@@ -219,14 +243,16 @@ def run(program: Assembled) -> None:
     """
     try:
         require_schema(program.databases)
-        listeners = listeners_of(program)
+        listeners, sftp = listeners_of(program), sftp_of(program)
     except Exception:
         program.close()
         raise
-    addresses = [format_address(listener.socket) for listener in listeners]
+    sockets = [each.socket for each in listeners] + [each.socket for each in sftp]
+    addresses = [format_address(each) for each in sockets]
     BUILD.labels(__version__).set(1)
     facts = {"addresses": ", ".join(addresses), "version": __version__, "pid": os.getpid()}
-    serve_until_stopped(program, listeners, lambda: _log.info("listening", extra=facts))
+    tell = partial(_log.info, "listening", extra=facts)
+    serve_until_stopped(program, listeners, tell, other_listeners=sftp)
     _log.info("stopped")
 
 

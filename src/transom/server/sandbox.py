@@ -50,11 +50,13 @@ from transom.server.sections import (
     MetricsSettings,
     RestSettings,
     S3Settings,
+    SftpSettings,
     SupportSettings,
     TlsSettings,
     TokenSettings,
 )
 from transom.server.settings import Settings
+from transom.server.sftp import SftpListener, host_keys_of, sftp_door
 from transom.server.system import SystemClock, SystemEntropy
 
 LOOPBACK = "127.0.0.1"
@@ -72,6 +74,7 @@ class DemoOptions:
     ready_file: Path | None = None
     mine: tuple[str, ...] = ()
     """Applications that the developer connects himself."""
+    sftp_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +144,11 @@ def run_demo(options: DemoOptions) -> None:
     with _only_one(options.data), _announced(options.ready_file) as announce:
         rest = bound(Listen(LOOPBACK, options.http_port))
         s3 = bound(Listen(LOOPBACK, options.s3_port))
+        sftp = bound(Listen(LOOPBACK, options.sftp_port))
         certificates = (
             tls.demo_authority(options.data / "tls", SystemClock().wall()) if options.tls else None
         )
-        settings = _settings(options, rest, s3)
+        settings = _settings(options, rest, s3, sftp)
         program = assemble(settings, SystemClock(), SystemEntropy())
         for database in program.databases.each():
             migrate.up(database)
@@ -157,6 +161,7 @@ def run_demo(options: DemoOptions) -> None:
             Listener(rest, program.rest, context, (), limits),
             Listener(s3, program.s3, context, (), limits),
         ]
+        door = sftp_door(settings, program.exchange, program.workers)
         ready = _ready(settings, certificates, accounts)
         if mine:
             ready["applications"] = [asdict(login) for login in mine]
@@ -166,7 +171,8 @@ def run_demo(options: DemoOptions) -> None:
             announce(ready)
 
         ours = [login for login in logins if login not in mine]
-        serve_until_stopped(program, listeners, on_ready, _beside(ready, ours))
+        beside = _beside(ready, ours)
+        serve_until_stopped(program, listeners, on_ready, beside, [SftpListener(sftp, door)])
 
 
 def _mine(options: DemoOptions, logins: list[DemoApplication]) -> list[DemoApplication]:
@@ -184,11 +190,17 @@ def _ready(
     settings: Settings, certificates: tls.DemoCertificates | None, accounts: list[DemoAccount]
 ) -> dict[str, Any]:
     """What the ready file holds."""
-    s3 = settings.s3
+    s3, sftp = settings.s3, settings.sftp.listen
+    host_key = host_keys_of(settings).every()[0]
     return {
         "rest": settings.rest.public_url,
         "token_url": settings.token_public_url + TOKEN_PATH,
         "s3": {"endpoint": s3.public_url, "region": s3.region, "bucket": s3.bucket},
+        "sftp": {
+            "host": LOOPBACK,
+            "port": sftp.port if sftp else 0,
+            "host_key": host_key.line,
+        },
         "pid": os.getpid(),
         "ca": None if certificates is None else str(certificates.authority.resolve()),
         "accounts": [asdict(account) for account in accounts],
@@ -221,7 +233,9 @@ def _only_one(data: Path) -> Iterator[None]:
         yield
 
 
-def _settings(options: DemoOptions, rest: socket.socket, s3: socket.socket) -> Settings:
+def _settings(
+    options: DemoOptions, rest: socket.socket, s3: socket.socket, sftp: socket.socket
+) -> Settings:
     keys = options.data / "keys"
     if not keys.exists():
         _write_private(keys, f"demo:{secrets.token_hex(32)}\n")
@@ -240,6 +254,7 @@ def _settings(options: DemoOptions, rest: socket.socket, s3: socket.socket) -> S
         rest=RestSettings(listen=at(rest), public_url=url(rest), extra_hosts=("localhost",)),
         token=TokenSettings(),
         s3=S3Settings(listen=at(s3), public_url=url(s3)),
+        sftp=SftpSettings(listen=at(sftp), host_key_directory=options.data / "ssh"),
         metrics=MetricsSettings(),
         exchange=ExchangeSettings(),
         limits=LimitSettings(),

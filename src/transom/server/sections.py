@@ -181,6 +181,7 @@ ReadableFile = Annotated[Path, AfterValidator(_readable)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_listed)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Suffix = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_-]{1,30}$")]
 
 
 class Section(BaseModel):
@@ -311,6 +312,44 @@ class S3Settings(Section):
     )
 
 
+class SftpSettings(Section):
+    """The SFTP door; without an address there is none."""
+
+    listen: ListenAt | None = Field(
+        None, description="Address to listen at; without it there is no SFTP."
+    )
+    host_key_directory: Path | None = Field(
+        None, description="Directory of the host keys, made at the first start; mode 0700."
+    )
+    policy: Literal["current", "guide-2022"] = Field(
+        "current",
+        description="current: AES-GCM and CTR, modern key exchanges. guide-2022: the guide's lists "
+        "with CBC and SHA-1, for clients that cannot be changed.",
+    )
+    idle_seconds: int = Field(
+        900, ge=10, le=86_400, description="Seconds without a request after which a session ends."
+    )
+    strict: bool = Field(
+        default=False,
+        description="The guide's letter: attribute changes and renames are refused, and temporary "
+        "suffixes mean nothing.",
+    )
+    temporary_suffixes: Annotated[tuple[Suffix, ...], BeforeValidator(_listed)] = Field(
+        (".filepart", ".partial"),
+        description="Ends of names whose uploads are held until they are renamed; [] for none.",
+    )
+    ignore_attributes: bool = Field(
+        default=True,
+        description="Answer attempts to set times or modes of one's own upload with a yes that "
+        "changes nothing.",
+    )
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The temporary suffixes that mean something: none when it is strict."""
+        return () if self.strict else self.temporary_suffixes
+
+
 class MetricsSettings(Section):
     """Figures for monitoring."""
 
@@ -371,6 +410,12 @@ class LimitSettings(Section):
     )
     connections: int = Field(
         2000, ge=1, description="Open connections per listener; beyond it callers get 503."
+    )
+    connections_per_account: int = Field(
+        10, ge=1, description="SFTP sessions that one account may have at once."
+    )
+    connections_per_org: int = Field(
+        100, ge=1, description="SFTP sessions that the accounts of one organization may have."
     )
 
 

@@ -32,6 +32,7 @@ from transom.server.sections import (
     S3Settings,
     SecretKey,
     Section,
+    SftpSettings,
     SupportSettings,
     TlsSettings,
     TokenSettings,
@@ -100,6 +101,7 @@ class Settings(Section):
     rest: RestSettings
     token: TokenSettings
     s3: S3Settings
+    sftp: SftpSettings = SftpSettings()
     metrics: MetricsSettings
     exchange: ExchangeSettings
     limits: LimitSettings
@@ -194,11 +196,15 @@ def _contradictions(**valid: Any) -> Iterator[Problem]:
         # The token service trusts the proxies of the REST API.
         proxies = getattr(valid.get("rest") if name == "token" else door, "behind_proxy", ())
         yield from _door_problems(name, door, proxies)
-    listens = {name: str(door.listen) for name, door in doors.items() if door.listen}
-    for name, listen in listens.items():
+    sftp = valid.get("sftp")
+    if sftp and sftp.listen and sftp.host_key_directory is None:
+        yield Problem("sftp.host_key_directory", "is needed with sftp.listen")
+    every: dict[str, Any] = dict(doors) | ({"sftp": sftp} if sftp else {})
+    listens = {name: str(door.listen) for name, door in every.items() if door.listen}
+    for own, listen in listens.items():
         first = next(other for other in listens if listens[other] == listen)
-        if first != name and not listen.endswith(":0"):
-            yield Problem(f"{name}.listen", f"is the same address as {first}.listen")
+        if first != own and not listen.endswith(":0"):
+            yield Problem(f"{own}.listen", f"is the same address as {first}.listen")
     exchange = valid.get("exchange")
     if exchange and exchange.tracking_days < exchange.archive_days:
         yield Problem("exchange.tracking_days", "must not be less than archive_days")

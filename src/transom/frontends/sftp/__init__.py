@@ -1,0 +1,1 @@
+"""The SFTP door: any SFTP client, over the same core as every other way in."""
