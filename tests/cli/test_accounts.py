@@ -115,6 +115,7 @@ def test_without_a_keyring_a_login_says_the_other_ways(
 def test_a_password_file_stays_where_it_is(shell: Shell, shared: World, served: Served) -> None:
     account = shared.account("0001", "both", "app1")
     file = shell.write("pw", account.secret + "\n")
+    file.chmod(0o644)
     arguments = ("login", served.rest, "--user", account.name, "--password-file", "pw", "--json")
     refused = shell(*arguments)
     assert refused.code == 4
