@@ -47,7 +47,7 @@ def main() -> int:
             return _profile(wanted, setting)
         found = [each for name in wanted for each in _measured(name, setting)]
     if asked.write:
-        report.write(report.markdown(found, facts))
+        report.write(found, facts)
     missed = [str(each) for one in found for each in one.targets if not each.met]
     print("\nEvery target is met." if not missed else "\n".join(["", *missed]))
     return 1 if missed else 0

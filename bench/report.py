@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PAGE = Path(__file__).parent.parent / "docs" / "explained" / "performance.md"
+_OF_THE_DAY = frozenset({"Date", "Revision", "Load before"})
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -68,15 +69,13 @@ def plain(report: Report) -> str:
     return "\n".join(["", report.title, "", *lines, "", "rounds:", *raw, "", *aims])
 
 
-def markdown(reports: Sequence[Report], machine: dict[str, str]) -> str:
-    """For the page."""
-    parts = ["| machine | |\n| --- | --- |"]
-    parts += [f"| {name} | {value} |" for name, value in machine.items()]
-    for report in reports:
-        parts += ["", f"### {report.title}", "", report.method, "", _row(report.head)]
-        parts += [_row(["---"] * len(report.head)), *map(_row, report.rows), ""]
-        parts += [f"- {_said(each)}" for each in report.targets]
-        parts += ["", "The single rounds:", "", *(f"- {each}" for each in report.rounds)]
+def markdown(report: Report, facts: dict[str, str]) -> str:
+    """One bench's section of the page."""
+    when = f"Measured {facts['Date']} at revision {facts['Revision']}, load before"
+    parts = [f"### {report.title}", "", report.method, "", f"{when} {facts['Load before']}.", ""]
+    parts += [_row(report.head), _row(["---"] * len(report.head)), *map(_row, report.rows), ""]
+    parts += [f"- {_said(each)}" for each in report.targets]
+    parts += ["", "The single rounds:", "", *(f"- {each}" for each in report.rounds)]
     return "\n".join(parts)
 
 
@@ -89,11 +88,18 @@ def _said(target: Target) -> str:
     return f"{target.what}: {target.found}, wanted {target.wanted}: {word}."
 
 
-def write(text: str) -> None:
-    """Put the figures between the page's markers."""
+def write(reports: Sequence[Report], facts: dict[str, str]) -> None:
+    """Put these figures between the page's markers; those of other benches stay."""
     page = PAGE.read_text(encoding="utf-8")
-    marked = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-    if not marked.search(page):
+    marked = re.compile(f"{re.escape(BEGIN)}(.*){re.escape(END)}", re.DOTALL)
+    found = marked.search(page)
+    if not found:
         raise SystemExit(f"{PAGE} has no markers {BEGIN} ... {END}")
+    _, *old = re.split(r"^(?=### )", found[1].strip(), flags=re.MULTILINE)
+    sections = {each.partition("\n")[0].removeprefix("### "): each.strip() for each in old}
+    sections |= {each.title: markdown(each, facts) for each in reports}
+    lasting = {name: value for name, value in facts.items() if name not in _OF_THE_DAY}
+    machine = ["| machine | |\n| --- | --- |", *(f"| {n} | {v} |" for n, v in lasting.items())]
+    text = "\n\n".join(["\n".join(machine), *sections.values()])
     filled = marked.sub(lambda _: f"{BEGIN}\n\n{text}\n\n{END}", page)
     PAGE.write_text(filled, encoding="utf-8")

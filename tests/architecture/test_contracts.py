@@ -27,6 +27,10 @@ VIOLATIONS = {
     ),
     "Concrete stores are chosen in one place": ("core/browse.py", "import transom.blobs.disk"),
     "Only the core decides permissions": ("rest/routes.py", "import transom.domain.permission"),
+    "Client, connector and processors stand alone": (
+        "client/values.py",
+        "import transom.domain.names",
+    ),
     "Rules are plain Python": ("domain/space.py", "import sqlalchemy"),
 }
 

@@ -96,6 +96,7 @@ def serving(stub: Stub) -> Iterator[Stub]:
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
             headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
+            headers["Connection"] = "close"  # said, so that the next request is not sent in vain
             for name, value in (headers | (more[0] if more else {})).items():
                 self.send_header(name, value)
             self.end_headers()

@@ -115,6 +115,7 @@ def test_without_a_keyring_a_login_says_the_other_ways(
 def test_a_password_file_stays_where_it_is(shell: Shell, shared: World, served: Served) -> None:
     account = shared.account("0001", "both", "app1")
     file = shell.write("pw", account.secret + "\n")
+    file.chmod(0o644)
     arguments = ("login", served.rest, "--user", account.name, "--password-file", "pw", "--json")
     refused = shell(*arguments)
     assert refused.code == 4
@@ -244,3 +245,35 @@ def test_the_configuration_is_found_on_windows_and_elsewhere(
     monkeypatch.setattr(sys, "platform", "win32")
     found = config.path({"APPDATA": str(shell.home / "roaming")})
     assert found == shell.home / "roaming" / "transom" / "config.toml"
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_a_log_names_requests_and_no_secret(
+    shell: Shell, shared: World, served: Served, level: str
+) -> None:
+    account = shared.account("0001", "both", "app1")
+    shell.sign_in(served.rest, account.name, account.secret)
+    shell.write("a.csv")
+    shell.set(TRANSOM_LOG=level)
+
+    ended = shell.process("put", "a.csv", "0001/app1/in")
+
+    assert ended.code == 0, ended.err
+    assert "PUT" in ended.err
+    assert f"{served.rest}/files/0001/app1/in/a.csv" in ended.err
+    for secret in (account.secret, "Bearer", "Basic", "X-Amz-Signature"):
+        assert secret not in ended.err
+
+
+def test_a_log_goes_into_a_file_where_one_is_named(
+    shell: Shell, shared: World, served: Served, tmp_path: Path
+) -> None:
+    account = shared.account("0001", "both", "app1")
+    shell.sign_in(served.rest, account.name, account.secret)
+    shell.set(TRANSOM_LOG=str(tmp_path / "log"))
+    assert shell.process("whoami").code == 0
+    assert "GET" in (tmp_path / "log").read_text()
+
+    shell.set(TRANSOM_LOG=str(tmp_path / "no" / "such" / "log"))
+    ended = shell.process("whoami")
+    assert (ended.code, "TRANSOM_LOG" in ended.err) == (2, True)

@@ -809,6 +809,27 @@ def test_applications_are_shown_with_what_stands_in_them(
     ]
 
 
+def test_an_application_is_added_with_the_usual_sub_spaces(admin: Command) -> None:
+    added = admin("application", "add", "surveys", "--title", "Surveys", "--days", "7")
+    again = admin("application", "add", "surveys", "--title", "Surveys", "--days", "7", "--json")
+    other = admin("application", "add", "surveys", "--title", "Polls", "--out", "reports")
+    shown = admin("application", "show", "surveys", "--json").told
+    bad = admin("application", "add", "sur/veys")
+
+    assert (added.code, added.out) == (0, "")
+    assert "Application surveys is there." in added.err
+    assert (again.code, again.told["changed"]) == (0, False)
+    assert [
+        (each["subSpace"], each["direction"], each["retentionDays"], each["archived"])
+        for each in shown["subSpaces"]
+        if each["direction"] != "archive"
+    ] == [("in", "inbound", None, True), ("out", "outbound", 7, False)]
+    assert other.code == 1
+    assert "title Surveys" in other.err
+    assert "reports" in other.err
+    assert (bad.code, "sur/veys" in bad.err) == (1, True)
+
+
 def test_a_catalogue_is_loaded_listed_and_shown(
     admin: Command, tmp_path: Path, audit: Callable[[], Any]
 ) -> None:

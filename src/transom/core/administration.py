@@ -247,6 +247,19 @@ class Administration(Accounts):
                 names = sorted(application.sub_spaces)
                 self._note(tx, actor, "application.loaded", application.name, sub_spaces=names)
 
+    def add_application(self, actor: Actor, application: Application) -> bool:
+        """Add an application; False when the same one is there already.
+
+        Raises:
+            WrongState: there is another one of this name.
+        """
+        there = self.catalogue().applications.get(application.name)
+        if there is None:
+            self.load_catalogue(actor, [application])
+        else:
+            refuse_other(f"Application {there.name}", _told(application), _told(there))
+        return there is None
+
     def catalogue(self) -> Catalogue:
         """Every application with its sub-spaces, as loaded."""
         with self._tools.database.reading() as tx:
@@ -270,6 +283,12 @@ class Administration(Accounts):
             raise NotFound(f"Inbound sub-space {what}", "Check the spelling.")
         exempt = Exempt("", application, sub_space)
         return self._set_holds(actor, "sub_space", what, exempt, holds=holds)
+
+
+def _told(application: Application) -> dict[str, str]:
+    spaces = sorted(application.sub_spaces.values(), key=lambda space: space.name)
+    told = (f"{space.name} ({space.direction}, {space.retention_days} days)" for space in spaces)
+    return {"title": application.title, "sub-spaces": ", ".join(told)}
 
 
 def _facts(organization: Organization) -> dict[str, str]:

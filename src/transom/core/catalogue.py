@@ -41,10 +41,15 @@ def read(path: Path) -> list[Application]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as failure:
         raise BadParameter(path.name, str(failure)) from failure
-    return [_application(name, table) for name, table in content.items()]
+    return [application(name, table) for name, table in content.items()]
 
 
-def _application(name: str, table: object) -> Application:
+def application(name: str, table: object) -> Application:
+    """One application, from its title and its sub-spaces as a catalogue file has them.
+
+    Raises:
+        BadParameter: as read().
+    """
     if not isinstance(table, Mapping) or not isinstance(table.get("title"), str):
         raise BadParameter(name, "an application is a table with a title")
     try:

@@ -46,6 +46,30 @@ def desk(shared: Shared) -> Desk:
     return made
 
 
+def keep_log(environ: Mapping[str, str]) -> None:
+    """Log requests where TRANSOM_LOG says: info or debug to standard error, else into a file.
+
+    Raises:
+        WrongUse: the file cannot be written.
+    """
+    wanted = environ.get("TRANSOM_LOG", "")
+    if not wanted:
+        return
+    import logging  # noqa: PLC0415 - rarely needed
+
+    levels = {"info": logging.INFO, "debug": logging.DEBUG}
+    try:
+        target = None if wanted.lower() in levels else logging.FileHandler(wanted, delay=False)
+    except OSError as failure:
+        raise WrongUse(f"TRANSOM_LOG: {wanted} cannot be written ({failure.strerror}).") from None
+    logging.basicConfig(
+        level=levels.get(wanted.lower(), logging.DEBUG),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        handlers=[target or logging.StreamHandler()],
+    )
+    logging.getLogger("httpcore2").setLevel(logging.WARNING)  # its traces hold headers, and tokens
+
+
 @contextmanager
 def connected(
     at: Desk, resolved: Resolved, secret: secrets.Secret | None = None
@@ -55,6 +79,7 @@ def connected(
     Raises:
         NotSignedIn: there is no secret, or no user name.
     """
+    keep_log(at.environ)
     from transom.client import Client  # noqa: PLC0415 - HTTP is loaded only when it is used
 
     token = at.environ.get("TRANSOM_TOKEN", "")

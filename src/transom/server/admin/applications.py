@@ -29,6 +29,45 @@ catalogue = typer.Typer(
 # --- applications --------------------------------------------------------------------------------
 
 
+@application.command("add")
+def application_add(  # noqa: PLR0913 - one for each option
+    name: Annotated[str, typer.Argument(metavar="APP", help="Its short name, as in places.")],
+    config: Config,
+    title: Annotated[str, typer.Option(help="What people call it [default: APP].")] = "",
+    days: Annotated[
+        int, typer.Option(metavar="DAYS", help="How long results stay in each --out.")
+    ] = 30,
+    inbound: Annotated[
+        list[str] | None,
+        typer.Option("--in", metavar="NAME", help="Where firms submit [default: in]."),
+    ] = None,
+    outbound: Annotated[
+        list[str] | None,
+        typer.Option("--out", metavar="NAME", help="Where firms fetch results [default: out]."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Add an application with the usual sub-spaces.
+
+    May be repeated: the same one changes nothing, another of its name is refused. What else a
+    sub-space can be is said in a file: admin catalogue load.
+    """
+    spaces: dict[str, object] = {each: {"direction": "inbound"} for each in inbound or ["in"]}
+    for each in outbound or ["out"]:
+        spaces[each] = {"direction": "outbound", "retention_days": days}
+    wanted = catalogues.application(name, {"title": title or name, **spaces})
+    with open_exchange(config) as exchange:
+        is_new = exchange.administration.add_application(operator(), wanted)
+        row = exchange.administration.register.application(name)
+    if as_json:
+        document(_record_document(row) | {"changed": is_new})
+    done(
+        f"Application {name} is there{'' if is_new else ' already'}.",
+        f"transom-server admin account add {name}-app --application {name} --config {config}",
+    )
+
+
 @application.command("list")
 def application_list(config: Config, *, as_json: AsJson = False) -> None:
     """List every application."""
