@@ -32,10 +32,11 @@ _MEGA = 1e6
 _SMALL = ("-B", "32768")
 _METHOD = """\
 The OpenSSH client (`sftp -b`), whole sessions with sign-in by an Ed25519 key,
-aes128-gcm@openssh.com, turns alternating, everything on the RAM disk, both ends sharing the cores. OpenSSH: its own `sshd`
-with `internal-sftp`, which neither hashes, archives nor tracks. Transom: `transom-server run`, one
-process; each put was hashed, fsynced, archived and tracked. MB are 10^6 bytes; the ratio is the
-median of the rounds' ratios; CPU is the server's, user and system, of all its processes."""
+aes128-gcm@openssh.com, turns alternating, everything on the RAM disk, both ends sharing the cores.
+OpenSSH: its own `sshd` with `internal-sftp`, which neither hashes, archives nor tracks. Transom:
+`transom-server run`, one process; each put was hashed, fsynced, archived and tracked. MB are 10^6
+bytes; the ratio is the median of the rounds' ratios; CPU is the server's, user and system, of all
+its processes."""
 
 
 @dataclass
@@ -206,10 +207,8 @@ def _options(port: int, key: Path) -> tuple[str, ...]:
         "Ciphers": "aes128-gcm@openssh.com",
         "ControlPath": "none",
     }
-    return tuple(part for name, value in options.items() for part in ("-o", f"{name}={value}")) + (
-        "-F",
-        "/dev/null",
-    )
+    said = (part for name, value in options.items() for part in ("-o", f"{name}={value}"))
+    return ("-F", "/dev/null", *said)
 
 
 def _key(directory: Path) -> Path:

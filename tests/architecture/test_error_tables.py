@@ -12,12 +12,14 @@ import transom.frontends
 from transom.domain.errors import ExchangeError, Refused
 from transom.frontends import errors as api
 from transom.frontends.s3 import errors as s3
+from transom.frontends.sftp import errors as sftp
 from transom.frontends.token import errors as token
 
 DOMAIN, FRONTENDS = "transom.domain.", "transom.frontends."
 TABLES: dict[str, Mapping[type[ExchangeError], object]] = {
     "api": api.STATUS,
     "s3": s3.ANSWERS,
+    "sftp": sftp.STATUS,
     "token": token.ANSWERS,
 }
 

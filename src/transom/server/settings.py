@@ -8,6 +8,7 @@ the file that holds it. `load` tells every problem at once; `describe` is the re
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import tomllib
 import typing
@@ -277,7 +278,11 @@ def _row(name: str, field: FieldInfo) -> str:
 def _shown(default: object) -> str:
     if default is None:
         return "none"
-    return "`[]`" if default == () else f"`{str(default).lower() if default is True else default}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    if isinstance(default, tuple):  # as TOML has it
+        return f"`[{', '.join(json.dumps(each) for each in default)}]`"
+    return f"`{default}`"
 
 
 def _words(annotation: object) -> str:

@@ -115,7 +115,7 @@ def account_list(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List accounts: all, or those that every option given fits."""
+    """List accounts, all or those that fit."""
     with open_exchange(config) as exchange:
         found = exchange.administration.register.accounts(org=org, application=application)
         zone = exchange.administration.zone
@@ -308,7 +308,7 @@ def account_temporary_names(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Whether its uploads under temporary names wait until they are renamed.
+    """Whether its temporary names are held until renamed.
 
     Off, a file sent as data.zip.filepart is submitted under just this name.
     """

@@ -98,7 +98,7 @@ def application_show(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Show an application with its sub-spaces, and what stands in them."""
+    """Show an application, and what stands in it."""
     with open_exchange(config) as exchange:
         found = exchange.administration.register.application(name)
     if as_json:
@@ -181,7 +181,7 @@ def application_temporary_names(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Whether uploads under temporary names wait there until they are renamed.
+    """Whether temporary names are held there until renamed.
 
     Off, a file sent as data.zip.filepart is submitted under just this name.
     """

@@ -123,7 +123,7 @@ def org_allow_network(
     anywhere: Anywhere = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say from where an organization's accounts may come, or list it.
+    """Say from where its accounts may come, or list it.
 
     Networks such as 192.0.2.0/24; with none named, those allowed are listed. Where an account has
     networks of its own, both must allow.
