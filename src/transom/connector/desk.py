@@ -20,6 +20,7 @@ from transom.connector.job import Job
 _KEPT_ANSWERS = 100
 _AGAIN_SECONDS = 5  # until what a hand of ours still holds, but lost, is offered again
 _FULL_LOOK_SECONDS = 1.0
+_ENDING_SECONDS = 1.0
 
 _log = logging.getLogger("transom.connector")
 
@@ -156,6 +157,9 @@ class Desk:
     def _begin(self, lease: Lease, age: float) -> None:
         with self._turn:
             held = self._at_work.get(lease.tracking_id)
+            if held is not None and held.cancelled:  # it is about to end, as a rule
+                self._turn.wait_for(lambda: lease.tracking_id not in self._at_work, _ENDING_SECONDS)
+                held = self._at_work.get(lease.tracking_id)
             ending = self._run.stopping.is_set()
             if held is None and not ending:
                 self._start(lease, age)
@@ -230,7 +234,10 @@ class Desk:
     def _give_back(self, job: Job, after_seconds: int) -> None:
         if job.cancelled:
             _log.warning("the lease of %s is over", job.tracking_id)
-        elif job.acknowledged:
+            return
+        # It may be offered to us again before this job has ended, which must not take it on then.
+        job.cancel()
+        if job.acknowledged:
             # It cannot be offered anew; it is claimed as owed once its lease has run out.
             rest = max(1, after_seconds)
             gateway, number = self._run.gateway, job.lease.number
