@@ -417,3 +417,13 @@ def test_who_listens_is_told_of_every_ring_until_he_stops(sqlite_world: World) -
     firm.submit("0001/app1/in/b.zip")
 
     assert rung == ["app1"]
+
+
+def test_a_look_that_finds_nothing_waits_for_nobody_who_writes(sqlite_world: World) -> None:
+    app = sqlite_world.processor()
+    asked = Claim("app1", 10, timedelta(minutes=5), key="k1")
+
+    with sqlite_world.database.transaction():  # one at a time may write; the next would wait 15 s
+        assert app.claim() == ()
+        assert sqlite_world.exchange.handoff.claim(app.actor, asked) == ()
+        assert sqlite_world.exchange.handoff.claim(app.actor, replace(asked, owed=True)) == ()

@@ -91,7 +91,7 @@ class HandOff:
         if not 1 <= asked.limit <= MAX_CLAIM:
             raise BadParameter("limit", f"from 1 to {MAX_CLAIM}")
         now = self._tools.clock.now()
-        with self._tools.database.transaction() as tx:
+        with self._tools.database.reading() as tx:
             wanted = leases.Claim(
                 holder=actor.principal_id,
                 application=asked.application,
@@ -100,11 +100,15 @@ class HandOff:
                 now=now,
                 until=now + asked.lease,
                 key=asked.key,
+                owed=asked.owed,
             )
-            held = leases.claimed_before(tx, wanted) if asked.key else []
-            if not held:
-                held = leases.claim_owed(tx, wanted) if asked.owed else leases.claim(tx, wanted)
-            return _leases(tx, held)
+            before = leases.claimed_before(tx, wanted) if asked.key else []
+            # Most looks find nothing: they must not take their turn among those that write.
+            if before or not leases.is_claimable(tx, wanted):
+                return _leases(tx, before)
+        with self._tools.database.transaction() as tx:
+            before = leases.claimed_before(tx, wanted) if asked.key else []
+            return _leases(tx, before or leases.claim(tx, wanted))
 
     def owed(
         self, actor: Actor, application: str, after: Position | None = None, limit: int = MAX_CLAIM

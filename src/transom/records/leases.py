@@ -48,7 +48,10 @@ class LeaseRow:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Who claims what, and until when. `key` lets the same claim be repeated; "" does not."""
+    """Who claims what, and until when. `key` lets the same claim be repeated; "" does not.
+
+    `owed` asks for what was acknowledged and left instead of what waits.
+    """
 
     holder: str
     application: str
@@ -57,6 +60,7 @@ class Claim:
     now: datetime
     until: datetime
     key: str = ""
+    owed: bool = False
 
 
 def offer(tx: Connection, tracking_id: str, place: Place, now: datetime) -> None:
@@ -74,24 +78,31 @@ def offer(tx: Connection, tracking_id: str, place: Place, now: datetime) -> None
     tx.execute(_OFFER, values)
 
 
-def claim(tx: Connection, asked: Claim) -> list[LeaseRow]:
-    """Lease the oldest that wait, or whose lease ran out; at most limit."""
+def is_claimable(tx: Connection, asked: Claim) -> bool:
+    """Whether claim() would find anything at this moment; locks nothing."""
     here = leases.c
-    ran_out = and_(here.state == LeaseState.LEASED, here.leased_until <= asked.now)
-    waiting = here.state == LeaseState.WAITING
-    # One query for each: an OR of the two would sort the whole queue before it takes the first.
-    found = [row for wanted in (ran_out, waiting) for row in _oldest(tx, asked, wanted)]
-    return _lease(tx, asked, found, LeaseState.LEASED)
-
-
-def claim_owed(tx: Connection, asked: Claim) -> list[LeaseRow]:
-    """Lease the oldest that were acknowledged, never answered, and left by who held them."""
-    here = leases.c
-    left = and_(
-        here.state == LeaseState.ACKNOWLEDGED,
-        or_(here.leased_until.is_(None), here.leased_until <= asked.now),
+    wanted = or_(*_wanted(asked))
+    query = select(here.tracking_id).where(
+        here.application == asked.application, here.sub_space.in_(asked.sub_spaces), wanted
     )
-    return _lease(tx, asked, _oldest(tx, asked, left), LeaseState.ACKNOWLEDGED)
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def claim(tx: Connection, asked: Claim) -> list[LeaseRow]:
+    """Lease the oldest that wait, or whose lease ran out; or those that are owed. At most limit."""
+    # One query for each: an OR of the two would sort the whole queue before it takes the first.
+    found = [row for wanted in _wanted(asked) for row in _oldest(tx, asked, wanted)]
+    return _lease(tx, asked, found, LeaseState.ACKNOWLEDGED if asked.owed else LeaseState.LEASED)
+
+
+def _wanted(asked: Claim) -> tuple[ColumnElement[bool], ...]:
+    """What a claim may take. Owed is what was acknowledged, never answered, and left."""
+    here = leases.c
+    ran_out = here.leased_until <= asked.now
+    if asked.owed:
+        left = or_(here.leased_until.is_(None), ran_out)
+        return (and_(here.state == LeaseState.ACKNOWLEDGED, left),)
+    return and_(here.state == LeaseState.LEASED, ran_out), here.state == LeaseState.WAITING
 
 
 def claimed_before(tx: Connection, asked: Claim) -> list[LeaseRow]:
