@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from asyncssh import DataType
 
 SUBSYSTEM = "sftp"
-_ID_END = 5  # kind and id
 _WRITE_BUFFER = 1 << 20
 
 REQUESTS = Counter(
