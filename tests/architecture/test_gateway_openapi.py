@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
+from architecture.openapi import METHODS, components, operations, references
 from schemathesis.schemas import BaseSchema
 from world import Account, Caller, Processor, Served, World, made, tracking_id
 
@@ -31,7 +32,6 @@ from transom.domain.names import (
 from transom.domain.submission import OUTCOMES, AccessMethod, State
 from transom.frontends.gateway import routes, wire
 
-METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
 HERE = "/api/v1/handoff"
 DAY = LONGEST_LEASE.total_seconds()
 SECONDS = 60
@@ -76,37 +76,11 @@ def described(document: Any) -> BaseSchema:
     return schemathesis.openapi.from_dict(document)
 
 
-def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            if method != "parameters":
-                yield path, method.upper(), operation
-
-
-def references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
-        for item in value.values():
-            yield from references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
-
-
 # --- what it says --------------------------------------------------------------------------------
 
 
 def test_every_component_is_there_and_used(document: Any) -> None:
-    kinds = document["components"].items()
-    defined = {
-        f"#/components/{kind}/{name}"
-        for kind, named in kinds
-        if kind != "securitySchemes"
-        for name in named
-    }
-
-    assert set(references(document)) == defined
+    assert set(references(document)) == components(document)
 
 
 def test_every_operation_is_told_in_words(document: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from architecture.openapi import METHODS, components, operations, references
 from world import Account, Caller, Served, World, made, tracking_id
 
 from transom.domain.errors import BadName
@@ -20,7 +21,6 @@ from transom.domain.names import UPLOAD_NAME_BYTES, parse_file_name, parse_sub_s
 from transom.domain.submission import AccessMethod, State
 from transom.frontends.rest import routes
 
-METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS")
 EXAMPLES = {"org": "0001", "application": "app1", "subSpace": "out", "file": "file1.zip"}
 SECONDS = 60
 
@@ -54,34 +54,8 @@ def document(served: Served) -> Any:
     return requests.get(f"{served.rest}/openapi.json", timeout=20).json()
 
 
-def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
-    for path, item in document["paths"].items():
-        for method, operation in item.items():
-            if method != "parameters":
-                yield path, method.upper(), operation
-
-
-def references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
-        for item in value.values():
-            yield from references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from references(item)
-
-
 def test_every_component_is_there_and_used(document: Any) -> None:
-    kinds = document["components"].items()
-    defined = {
-        f"#/components/{kind}/{name}"
-        for kind, named in kinds
-        if kind != "securitySchemes"
-        for name in named
-    }
-
-    assert set(references(document)) == defined
+    assert set(references(document)) == components(document)
 
 
 def test_every_operation_is_told_in_words(document: Any) -> None:
