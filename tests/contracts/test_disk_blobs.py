@@ -642,7 +642,7 @@ def test_the_operator_may_place_the_root_behind_a_link(tmp_path: Path) -> None:
 
 def test_what_is_not_ours_is_not_listed(root: Path, store: DiskBlobs) -> None:
     (root / "staging" / "lost+found").mkdir()
-    (root / "staging" / fresh_key()).mkdir()
+    os.mkfifo(root / "staging" / fresh_key())
     (root / "blobs" / "00" / ".nfs000001").write_bytes(b"")
 
     assert keys(store) | keys(store, staged=True) == set()

@@ -15,7 +15,8 @@ from transom.core.checksums import Algorithm, Checksums
 from transom.core.uploads import Upload, Uploads
 from transom.domain.entitlement import Actor
 from transom.domain.framing import MAX_HEADER_BYTES, may_be_framed, read_opening
-from transom.domain.submission import Framing, Submission
+from transom.domain.names import FileName, Place
+from transom.domain.submission import Client, Framing, Submission
 
 _BLANK_LINE = b"\r\n\r\n"
 _DASHES = b"--"
@@ -42,6 +43,17 @@ class Bodies:
     def __init__(self, uploads: Uploads, *, unwrap_forms: bool) -> None:
         self._uploads = uploads
         self._unwrap_forms = unwrap_forms
+
+    def open(self, actor: Actor, place: Place, name: FileName, client: Client, limit: int) -> Body:
+        """Open a submission and receive its bytes, on the only try that it will have.
+
+        `limit` is the door's own limit in bytes, beside the exchange's. Nothing is verified here.
+
+        Raises:
+            what Uploads.open raises.
+        """
+        upload = self._uploads.open(actor, place, name, client, limit)
+        return Body(upload, Checksums({}), unwrap=False)
 
     def begin(
         self, actor: Actor, tracking_id: str, stated: Stated, limit: int | None = None

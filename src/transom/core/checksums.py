@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -56,6 +56,30 @@ _START: Mapping[Algorithm, Callable[[], _Running]] = {
     Algorithm.CRC32C: lambda: _Crc(crt.crc32c, 4),
     Algorithm.CRC64NVME: lambda: _Crc(crt.crc64nvme, 8),
 }
+
+
+_COMBINE: Mapping[Algorithm, Callable[[int, int, int], int]] = {
+    Algorithm.CRC32: crt.combine_crc32,
+    Algorithm.CRC32C: crt.combine_crc32c,
+    Algorithm.CRC64NVME: crt.combine_crc64nvme,
+}
+
+
+def composite(algorithm: Algorithm, digests: Iterable[bytes]) -> bytes:
+    """The digest of digests: what stands for a file of parts that were digested one by one."""
+    running = _START[algorithm]()
+    running.update(b"".join(digests))
+    return running.digest()
+
+
+def combined(algorithm: Algorithm, parts: Iterable[tuple[bytes, int]]) -> bytes | None:
+    """The digest of a whole from the digest and size of each part; None where none follows."""
+    if algorithm not in _COMBINE:
+        return None
+    whole, width = 0, len(_START[algorithm]().digest())
+    for digest, size in parts:
+        whole = _COMBINE[algorithm](whole, int.from_bytes(digest), size)
+    return whole.to_bytes(width)
 
 
 class Checksums:

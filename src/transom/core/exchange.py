@@ -11,6 +11,7 @@ from transom.core.browse import Browse
 from transom.core.downloads import Downloads
 from transom.core.grants import Tokens
 from transom.core.handoff import HandOff
+from transom.core.multipart import Multiparts
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.scrub import Scrub
@@ -33,6 +34,7 @@ class Exchange:
     browse: Browse
     uploads: Uploads
     bodies: Bodies
+    multiparts: Multiparts
     downloads: Downloads
     tracking: Tracking
     handoff: HandOff

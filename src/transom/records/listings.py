@@ -7,7 +7,18 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, OrgId, Place
@@ -15,7 +26,7 @@ from transom.domain.space import Direction
 from transom.domain.submission import State
 from transom.ports import Sealed
 from transom.records.database import insert_new, rows
-from transom.records.schema import blobs, listings, submissions
+from transom.records.schema import blobs, listings, parts, submissions
 
 PLAIN = 1
 _CANDIDATES = 500
@@ -195,8 +206,10 @@ def forget_blob(tx: Connection, key: str) -> bool:
 
 
 def known_blobs(tx: Connection, keys: list[str]) -> set[str]:
-    """Which of these keys have a record."""
-    return set(tx.execute(select(blobs.c.key).where(blobs.c.key.in_(keys))).scalars())
+    """Which of these keys have a record: as a blob, or as a part of what is still to come."""
+    whole = select(blobs.c.key).where(blobs.c.key.in_(keys))
+    of_parts = select(parts.c.blob_key).where(parts.c.blob_key.in_(keys))
+    return set(tx.execute(union_all(whole, of_parts)).scalars())
 
 
 def least_recently_verified(tx: Connection, before: datetime, limit: int) -> list[Sealed]:

@@ -26,6 +26,7 @@ from transom.core.exchange import Exchange
 from transom.core.grants import Mint, Rate, Tokens
 from transom.core.handoff import HandOff
 from transom.core.keyring import KeyRing, ServerKey
+from transom.core.multipart import Multiparts
 from transom.core.passwords import Argon2Cost, Passwords
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
@@ -177,6 +178,7 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
         browse=Browse(tools),
         uploads=uploads,
         bodies=Bodies(uploads, unwrap_forms=settings.exchange.unwrap_form_uploads),
+        multiparts=Multiparts(tools, uploads),
         downloads=Downloads(tools),
         tracking=Tracking(tools),
         handoff=HandOff(tools),
