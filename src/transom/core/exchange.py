@@ -20,6 +20,7 @@ from transom.core.sessions import Sessions
 from transom.core.sign_in import SignIn
 from transom.core.signed_urls import SignedUrls
 from transom.core.tracking import Tracking
+from transom.core.transfer_tokens import TransferTokens
 from transom.core.uploads import Uploads
 
 
@@ -31,6 +32,7 @@ class Exchange:
     tokens: Tokens
     sessions: Sessions
     signed_urls: SignedUrls
+    transfer_tokens: TransferTokens
     browse: Browse
     uploads: Uploads
     bodies: Bodies

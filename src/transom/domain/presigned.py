@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 from transom.domain import signature
+from transom.domain.authorization import CONTENT_SHA256
 from transom.domain.signature import (
     ALGORITHM,
     LARGEST_SKEW,
@@ -32,8 +33,6 @@ from transom.domain.signature import (
     encoded,
     sign,
 )
-
-CONTENT_SHA256 = "x-amz-content-sha256"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _SHAPES = {
@@ -160,6 +159,11 @@ def verify_presigned(
     signature.require_genuine(presigned, secret)
     signature.require_amz_headers_signed(presigned, allowed_unsigned)
 
+    require_unexpired(presigned, now)
+
+
+def require_unexpired(presigned: Presigned, now: datetime) -> None:
+    """Return while the request is good; raises SignatureNotYetValid or SignatureExpired."""
     if presigned.signed_at > now + LARGEST_SKEW:
         raise SignatureNotYetValid(presigned.signed_at)
     if now >= presigned.expires_at:

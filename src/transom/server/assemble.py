@@ -28,6 +28,7 @@ from transom.core.handoff import HandOff
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.multipart import Multiparts
 from transom.core.passwords import Argon2Cost, Passwords
+from transom.core.present import PresentBook
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.rights import RightsBook
@@ -38,6 +39,7 @@ from transom.core.sign_in import SignIn
 from transom.core.signed_urls import Endpoint, SignedUrls
 from transom.core.tools import Keeping, Tools
 from transom.core.tracking import Tracking
+from transom.core.transfer_tokens import TransferTokens
 from transom.core.uploads import Uploads
 from transom.frontends.encoding import Media
 from transom.frontends.errors import Answerer, Support, WrongHost
@@ -113,7 +115,7 @@ def connect(settings: Settings) -> Databases:
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """The keys that sign URLs and seal the exchange's audit trail."""
+    """The keys that sign URLs, and seal transfer tokens and the exchange's audit trail."""
     return _ring(settings.keys.file)
 
 
@@ -163,9 +165,9 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
     sign_in = SignIn(identity, passwords, tools.clock)
     limits = settings.limits
     rate = Rate(limits.token_grants_per_second, limits.token_grants_burst)
-    tokens = Tokens(
-        identity, sign_in, rights, Mint(identity_keys, tools.clock, tools.entropy, rate)
-    )
+    mint = Mint(identity_keys, tools.clock, tools.entropy, rate)
+    tokens = Tokens(identity, sign_in, rights, mint)
+    present = PresentBook(identity, rights, tools.clock)
     endpoint = Endpoint(settings.s3.public_url, settings.s3.region, settings.s3.bucket)
     uploads = Uploads(tools, settings.sftp.suffixes)
     return Exchange(
@@ -175,6 +177,7 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
             tools, ConnectionLimits(limits.connections_per_account, limits.connections_per_org)
         ),
         signed_urls=SignedUrls(key_ring(settings), endpoint, tokens, tools.clock),
+        transfer_tokens=TransferTokens(key_ring(settings), endpoint, identity, present, mint),
         browse=Browse(tools),
         uploads=uploads,
         bodies=Bodies(uploads, unwrap_forms=settings.exchange.unwrap_form_uploads),
