@@ -82,15 +82,36 @@ def combined(algorithm: Algorithm, parts: Iterable[tuple[bytes, int]]) -> bytes 
     return whole.to_bytes(width)
 
 
-class Checksums:
-    """Follows a body as it arrives and compares at the end."""
+SIZES: Mapping[Algorithm, int] = {
+    algorithm: len(start().digest()) for algorithm, start in _START.items()
+}
+"""How long a digest is, in bytes."""
 
-    def __init__(self, expected: Mapping[Algorithm, bytes]) -> None:
-        self._expected = dict(expected)
-        self._running = {algorithm: _START[algorithm]() for algorithm in expected}
+
+class Checksums:
+    """Follows a body as it arrives and compares at the end.
+
+    `awaited` names a digest that is stated only behind the body, by expect().
+    """
+
+    def __init__(
+        self, expected: Mapping[Algorithm, bytes], awaited: Algorithm | None = None
+    ) -> None:
+        self._expected: dict[Algorithm, bytes] = {}
+        algorithms = [*expected] if awaited is None else [*expected, awaited]
+        self._running = {algorithm: _START[algorithm]() for algorithm in algorithms}
         for algorithm, digest in expected.items():
-            if len(digest) != len(self._running[algorithm].digest()):
-                raise BadParameter(algorithm, "the digest has the wrong length")
+            self.expect(algorithm, digest)
+
+    def expect(self, algorithm: Algorithm, digest: bytes) -> None:
+        """State a digest of those that are followed.
+
+        Raises:
+            BadParameter: it has the wrong length.
+        """
+        if len(digest) != SIZES[algorithm]:
+            raise BadParameter(algorithm, "the digest has the wrong length")
+        self._expected[algorithm] = digest
 
     def update(self, data: bytes) -> None:
         """Take the next bytes, in order."""
@@ -101,8 +122,9 @@ class Checksums:
         """Compare.
 
         Raises:
-            DigestMismatch: names the first algorithm that differs.
+            DigestMismatch: names the first algorithm that differs, or was awaited in vain.
         """
-        for algorithm, expected in self._expected.items():
-            if not hmac.compare_digest(self._running[algorithm].digest(), expected):
+        for algorithm, running in self._running.items():
+            expected = self._expected.get(algorithm, b"")
+            if not hmac.compare_digest(running.digest(), expected):
                 raise DigestMismatch(algorithm)

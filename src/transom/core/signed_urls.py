@@ -25,6 +25,7 @@ ACCOUNT = "X-Transom-Account"
 SUBMISSION = "X-Transom-Submission"
 LISTING = "X-Transom-Listing"
 EPOCH = "X-Transom-Epoch"
+_OURS = frozenset({ACCOUNT, SUBMISSION, LISTING, EPOCH})
 
 CHECKSUM_HEADERS = frozenset(
     {f"x-amz-checksum-{name}" for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")}
@@ -52,13 +53,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """What a verified URL permits: one actor, one file, and a submission or a listing by id."""
+    """What a verified URL permits: one actor, one file, and a submission or a listing by id.
+
+    `query` is what else stood in its query, decoded once.
+    """
 
     actor: Actor
     place: Place
     name: FileName
     submission: str
     listing: str
+    query: tuple[tuple[str, str], ...] = ()
 
 
 class SignedUrls:
@@ -127,6 +132,7 @@ class SignedUrls:
             name,
             named.get(SUBMISSION, ""),
             named.get(LISTING, ""),
+            tuple(pair for pair in presigned.extra if pair[0] not in _OURS),
         )
 
     def _file(self, raw_path: str) -> tuple[Place, FileName]:
