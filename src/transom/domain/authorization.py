@@ -31,7 +31,7 @@ _SHAPES = {
     "Signature": signature.SIGNATURE,
     _DATE: signature.DATE,
 }
-_WORD = re.compile(r"[0-9a-f]{64}|[A-Z0-9-]{8,64}")
+_WORD = re.compile(r"[0-9a-f]{64}|[A-Z][A-Z0-9-]{7,63}")
 
 
 class MalformedAuthorization(MalformedSignature):
