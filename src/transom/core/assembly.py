@@ -6,17 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Final
 
 from transom.core.checksums import Algorithm, combined, composite
 from transom.core.following import Followers
 from transom.core.tools import Tools
 from transom.domain.errors import BadParameter
+from transom.domain.parts import MIN_PART_BYTES, Multipart, Part
 from transom.domain.submission import Submission
 from transom.ports import Sealed, Staged
-from transom.records.parts import Multipart, Part
-
-MIN_PART_BYTES: Final = 5 << 20
 
 
 class BadPart(BadParameter):

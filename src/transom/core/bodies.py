@@ -92,6 +92,11 @@ class Body:
         self._raw = hashlib.sha256()
         self.size = 0
 
+    @property
+    def tracking_id(self) -> str:
+        """Of the submission that these bytes are for."""
+        return self._upload.submission.tracking_id
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes as they were sent.
 

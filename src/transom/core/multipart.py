@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from transom.core.arrival import audited
 from transom.core.assembly import (
@@ -37,15 +36,10 @@ from transom.domain.errors import (
     WrongState,
 )
 from transom.domain.names import FileName, Place
+from transom.domain.parts import MAX_BYTES, MAX_PART_BYTES, MAX_PARTS, Multipart, Part
 from transom.domain.permission import require
 from transom.domain.submission import Client, State, Submission
 from transom.records import audit, parts, submissions
-from transom.records.parts import Multipart, Part
-
-MAX_PARTS: Final = 10_000
-MAX_PART_BYTES: Final = 5 << 30
-MAX_BYTES: Final = 5 << 40
-
 
 GIVEN_UP = "its client gave the upload up"
 
@@ -126,6 +120,14 @@ class Multiparts:
         self._waiting(actor, target)
         with self._tools.database.reading() as tx:
             return parts.page(tx, target.upload_id, after, limit)
+
+    def require(self, actor: Actor, target: Target) -> None:
+        """Return quietly when this very actor uploads, or has uploaded, in parts under this id.
+
+        Raises:
+            NotEntitled, NoSuchUpload, Unavailable
+        """
+        self._own(actor, target)
 
     # --- one part ------------------------------------------------------------------------------
 

@@ -113,6 +113,7 @@ _PAGE = (
     .order_by(listings.c.name, listings.c.listed_at.desc())
     .limit(bindparam("limit"))
 )
+_PAGE_OF = _PAGE.where(listings.c.name >= bindparam("first"), listings.c.name < bindparam("beyond"))
 _NEWEST = (
     select(listings)
     .where(_AT_PLACE, _LIVE, listings.c.name == bindparam("name"))
@@ -122,14 +123,19 @@ _NEWEST = (
 _BY_ID = select(listings).where(_LIVE, listings.c.id == bindparam("id"))
 
 
-def page(tx: Connection, place: Place, after: str, limit: int, now: datetime) -> list[Listing]:
+def page(
+    tx: Connection, place: Place, after: str, limit: int, now: datetime, prefix: str = ""
+) -> list[Listing]:
     """Live listings at a place whose names follow `after`, by name, newest first within a name.
 
-    At most limit rows. A name may stand several times; its newest is first, and a page that ends
-    within a name loses only older ones.
+    At most limit rows, whose names begin with `prefix`. A name may stand several times; its newest
+    is first, and a page that ends within a name loses only older ones.
     """
-    found = tx.execute(_PAGE, {**_parameters(place, now), "after": after, "limit": limit})
-    return [_read(row, place) for row in found.all()]
+    asked = {**_parameters(place, now), "after": after, "limit": limit}
+    if not prefix:
+        return [_read(row, place) for row in tx.execute(_PAGE, asked).all()]
+    asked |= {"first": prefix, "beyond": prefix[:-1] + chr(ord(prefix[-1]) + 1)}
+    return [_read(row, place) for row in tx.execute(_PAGE_OF, asked).all()]
 
 
 def newest(tx: Connection, place: Place, name: str, now: datetime) -> Listing | None:

@@ -3,46 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from transom.domain.parts import Multipart, Part
 from transom.domain.submission import State, Submission
 from transom.records import submissions as rows_of
 from transom.records.database import rows, upsert
 from transom.records.schema import multiparts, parts, submissions
 
 MAX_OPEN_SHOWN = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Multipart:
-    """What is agreed on of an upload in parts.
-
-    `checksum` names the algorithm, "" for none; `full_object` says that it is over the bytes of the
-    file, not over its parts' digests. `completed_as` names the parts it was completed with.
-    """
-
-    tracking_id: str
-    checksum: str = ""
-    full_object: bool = False
-    completed_as: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part as kept. `digest` is what its sender stated of it, by the algorithm `checksum`."""
-
-    tracking_id: str
-    number: int
-    blob_key: str
-    size: int
-    sha256: str
-    received_at: datetime
-    checksum: str = ""
-    digest: bytes = b""
 
 
 def add(tx: Connection, multipart: Multipart) -> None:

@@ -49,6 +49,7 @@ from transom.frontends.gateway.wire import Zone
 from transom.frontends.rest.routes import RestDoor
 from transom.frontends.rest.wire import Links, TrackingStyle
 from transom.frontends.s3 import errors as s3_errors
+from transom.frontends.s3.calls import Bucket, Surroundings
 from transom.frontends.s3.routes import S3Door
 from transom.frontends.shell import Door, Shell
 from transom.frontends.token.routes import PATH as TOKEN_PATH
@@ -212,7 +213,7 @@ def assemble(
         _about(settings),
     )
     token = TokenDoor(exchange, workers)
-    s3 = S3Door(exchange, workers, clock)
+    s3 = S3Door(Surroundings(exchange, workers, bucket_of(settings)), clock)
     zone = Zone(ZoneInfo(settings.exchange.time_zone))
     base_url = settings.rest.public_url
     gateway = GatewayDoor(
@@ -286,11 +287,17 @@ def _rest_door(name: str, hosts: frozenset[str], answerer: Answerer) -> Door:
     )
 
 
+def bucket_of(settings: Settings) -> Bucket:
+    """The bucket of the S3 door."""
+    chosen = settings.s3
+    return Bucket(chosen.bucket, chosen.region, chosen.virtual_host_domain or "")
+
+
 def _s3_door(settings: Settings) -> Door:
     host = str(urlsplit(settings.s3.public_url).hostname)
     return Door(
         "s3",
-        frozenset({host}),
+        frozenset({host, bucket_of(settings).host} - {""}),
         b"x-amz-request-id",
         s3_errors.wrong_host,
         s3_errors.defect,
