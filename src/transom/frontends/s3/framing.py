@@ -73,6 +73,7 @@ class Chunks:
         self._chain = chain
         self._held = b""  # what came and was not looked at yet: less than a line, between calls
         self._given: list[bytes] = []
+        self._was_small = False  # the chunk before, which must then have been the last
         self._ended = False
         self._steps = self._body()
         self.trailer_value = ""
@@ -138,8 +139,9 @@ class Chunks:
         size = int(found[1], 16)
         if size > self._left or (self._left and not size):
             raise ContentIncomplete("The body is not as long as x-amz-decoded-content-length says.")
-        if 0 < size < min(LEAST_CHUNK, self._left):
+        if size and self._was_small:
             raise ChunkTooSmall
+        self._was_small = size < LEAST_CHUNK
         self._left -= size
         return size, found[2].decode() if self._chain else ""
 
