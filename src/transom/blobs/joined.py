@@ -35,7 +35,7 @@ def gathering(calls: DiskCalls, name: str, staging: int) -> Iterator[int]:
     try:
         fcntl.flock(made, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield made
-    except BaseException:
+    except Exception:
         with suppress(OSError):  # it may be a blob already; what stays in staging, the sweep takes
             os.stat(name, dir_fd=staging, follow_symlinks=False)
             remove(calls, name, staging, made)

@@ -148,7 +148,7 @@ class Multiparts:
     def follow(self, upload_id: str) -> None:
         """Let the digest follow the parts that have come. Call it after each, while others come.
 
-        It does some parts at most, and nothing when somebody else does it already.
+        It comes to nothing when somebody else does it already.
 
         Raises:
             Unavailable: nothing is lost.
@@ -157,15 +157,18 @@ class Multiparts:
         if not follower.busy.acquire(blocking=False):
             return
         try:
-            with self._tools.database.reading() as tx:
-                found = parts.page(tx, upload_id, follower.count, _FOLLOWED_AT_ONCE)
-            first = follower.count + 1
-            ready = [each.blob_key for n, each in enumerate(found, first) if each.number == n]
-            follower.take(ready)
+            while ready := self._ready(upload_id, follower.count):
+                follower.take(ready)
         except NotFound:
             return  # sent anew, completed or given up at this moment
         finally:
             follower.busy.release()
+
+    def _ready(self, upload_id: str, after: int) -> list[str]:
+        """The keys of the parts that follow one without a gap, some of them."""
+        with self._tools.database.reading() as tx:
+            found = parts.page(tx, upload_id, after, _FOLLOWED_AT_ONCE)
+        return [each.blob_key for n, each in enumerate(found, after + 1) if each.number == n]
 
     # --- the end -------------------------------------------------------------------------------
 
@@ -184,7 +187,7 @@ class Multiparts:
         if not named:
             raise BadParameter("parts", "name at least one")
         submission = self._own(actor, target)
-        if submission.is_received:
+        if submission.state is not State.REQUESTED:
             return self._repeated(submission, named)
         with self._tools.database.reading() as tx:
             there = parts.every(tx, target.upload_id)
