@@ -14,6 +14,7 @@ from bench import (
     machine,
     nginx,
     report,
+    s3_signatures,
     sftp,
     submissions,
     tokens,
@@ -31,6 +32,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "handoff": handoff.measure,
     "client": client.measure,
     "sftp": sftp.measure,
+    "s3-signatures": s3_signatures.measure,
 }
 
 
