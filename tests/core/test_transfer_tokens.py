@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -20,7 +21,14 @@ from world import Account, World
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.present import FRESH_SECONDS, TRUSTED_SECONDS, PresentBook
 from transom.core.retention import SYSTEM
-from transom.core.sealed_grants import TOKEN_LIFE, SealedGrant, TokenAltered, seal, unseal
+from transom.core.sealed_grants import (
+    TOKEN_LIFE,
+    SealedGrant,
+    TokenAltered,
+    seal,
+    secret_of,
+    unseal,
+)
 from transom.core.signed_urls import Endpoint
 from transom.core.transfer_tokens import (
     AccessKeyUnknown,
@@ -31,7 +39,14 @@ from transom.core.transfer_tokens import (
 )
 from transom.domain.authorization import ClockSkewed, MalformedAuthorization
 from transom.domain.entitlement import Action, Entitlement, Level
-from transom.domain.errors import ExchangeError, GrantInvalid, NotEntitled, TooMany, Unavailable
+from transom.domain.errors import (
+    ExchangeError,
+    GrantInvalid,
+    NotEntitled,
+    NotSupported,
+    TooMany,
+    Unavailable,
+)
 from transom.domain.names import OrgId
 from transom.domain.presigned import MalformedSignature
 from transom.domain.signature import (
@@ -348,6 +363,24 @@ def test_a_token_outlives_the_turn_of_the_keys_but_not_the_loss_of_its_own(
     assert before.redeem(request, SOURCE, "").session == turned.redeem(request, SOURCE, "").session
     with pytest.raises(TokenAltered):
         lost.redeem(request, SOURCE, "")
+
+
+def test_a_token_that_no_request_could_carry_is_not_made() -> None:
+    names = tuple(f"{'n' * 55}{number:04}" for number in range(600))
+    grant = replace(a_seal()[0], reads=names[:300])
+
+    assert unseal(seal(grant, "ASIA1", OLD, SystemEntropy()), "ASIA1", KeyRing([OLD]))[0] == grant
+    with pytest.raises(NotSupported):
+        seal(replace(grant, reads=names), "ASIA1", OLD, SystemEntropy())
+
+
+def test_a_token_for_an_account_that_is_not_there_is_refused(sqlite_world: World) -> None:
+    keys = key_ring(sqlite_world.program.settings)
+    access_key_id = "ASIAMFRGGZDFMZTWQ2LK"
+    token = seal(a_seal()[0], access_key_id, keys.current, SystemEntropy())
+    forged = Keys(access_key_id, secret_of(access_key_id, keys.current), token)
+
+    assert refused(sqlite_world, sign(sqlite_world, forged)) is GrantInvalid
 
 
 # --- What has changed since ---------------------------------------------------------------------

@@ -18,11 +18,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from transom.core.keyring import KeyRing, ServerKey
 from transom.domain.entitlement import Action
+from transom.domain.errors import NotSupported
 from transom.domain.signature import SignatureRefused
 from transom.ports import Entropy
 
 TOKEN_LIFE = timedelta(hours=1)
-MAX_TOKEN_CHARACTERS = 8192
+MAX_TOKEN_CHARACTERS = 32_768
+"""Of the 64 KiB that the head of a request may have: some hundred sub-spaces with long names."""
 
 _VERSION = 1
 _HEAD_BYTES = 21  # the version, and the name of a key
@@ -75,11 +77,18 @@ _FIELDS = tuple(each.name for each in fields(SealedGrant) if each.name != "issue
 
 
 def seal(grant: SealedGrant, access_key_id: str, key: ServerKey, entropy: Entropy) -> str:
-    """The session token for a grant, to go with this access key id."""
+    """The session token for a grant, to go with this access key id.
+
+    Raises:
+        NotSupported: it would be longer than requests can carry.
+    """
     head = bytes([_VERSION]) + key.access_key_id.encode()
     nonce = entropy.secret(_NONCE_BYTES)
     box = _cipher(key).encrypt(nonce, _written(grant), head + access_key_id.encode())
-    return base64.b64encode(head + nonce + box).decode()
+    token = base64.b64encode(head + nonce + box).decode()
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise NotSupported("A transfer token for so many sub-spaces", "Use SFTP or the REST API.")
+    return token
 
 
 def unseal(token: str, access_key_id: str, keys: KeyRing) -> tuple[SealedGrant, ServerKey]:

@@ -133,19 +133,22 @@ class TransferTokens:
         Raises:
             NotEntitled: nothing, or there is no such application.
             GrantInvalid: the account's grants were withdrawn since the actor signed in.
+            NotSupported: so many sub-spaces that no request could carry the token.
             TooMany: this account asks too often.
             Unavailable: nothing was granted; try again.
         """
         sealed = self._sealed(actor, org, application)
-        self._note(actor, sealed)
         entropy, key = self._mint.entropy, self._keys.current
-        named = base64.b32encode(entropy.secret(_ACCESS_KEY_BYTES)).decode()
-        access_key_id = f"ASIA{named}"
-        token = seal(sealed, access_key_id, key, entropy)
-        session = _session(sealed, actor)
-        return TransferToken(
-            self._endpoint, session, access_key_id, secret_of(access_key_id, key), token
+        access_key_id = f"ASIA{base64.b32encode(entropy.secret(_ACCESS_KEY_BYTES)).decode()}"
+        token = TransferToken(
+            endpoint=self._endpoint,
+            session=_session(sealed, actor),
+            access_key_id=access_key_id,
+            secret=secret_of(access_key_id, key),
+            session_token=seal(sealed, access_key_id, key, entropy),
         )
+        self._note(actor, sealed)
+        return token
 
     def _sealed(self, actor: Actor, org: OrgId, application: str) -> SealedGrant:
         spaces = actor.rights.places.get((org, application), {})
