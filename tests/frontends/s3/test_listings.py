@@ -242,6 +242,7 @@ def test_buckets_are_not_made(s3: Any) -> None:
     assert refusal(s3.create_bucket, Bucket="another") == (403, "AccessDenied")
 
 
+CORS = {"CORSRules": [{"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}]}
 OBJECT = {"Bucket": BUCKET, "Key": f"{OUT}/page-000.txt"}
 REFUSED: list[tuple[str, dict[str, Any], tuple[int, str]]] = [
     ("delete_object", OBJECT, (403, "AccessDenied")),
@@ -253,7 +254,8 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[int, str]]] = [
     ("restore_object", OBJECT | {"RestoreRequest": {"Days": 1}}, (403, "AccessDenied")),
     ("get_bucket_acl", {"Bucket": BUCKET}, (403, "AccessDenied")),
     ("get_bucket_policy", {"Bucket": BUCKET}, (403, "AccessDenied")),
-    ("get_bucket_cors", {"Bucket": BUCKET}, (403, "AccessDenied")),
+    ("get_bucket_cors", {"Bucket": BUCKET}, (404, "NoSuchCORSConfiguration")),
+    ("put_bucket_cors", {"Bucket": BUCKET, "CORSConfiguration": CORS}, (403, "AccessDenied")),
     ("get_bucket_lifecycle_configuration", {"Bucket": BUCKET}, (403, "AccessDenied")),
     ("list_object_versions", {"Bucket": BUCKET}, (403, "AccessDenied")),
     ("put_bucket_policy", {"Bucket": BUCKET, "Policy": "{}"}, (403, "AccessDenied")),

@@ -312,12 +312,21 @@ def test_there_are_no_versions(s3: Any, published: str) -> None:
         (f"{IN}/one.zip", (403, "AccessDenied")),
         ("0002/app1/out/numbers.txt", (403, "AccessDenied")),
         ("0001/app2/out/numbers.txt", (403, "AccessDenied")),
-        ("0001/app1", (403, "AccessDenied")),
+        ("0001/app1", (404, "NoSuchKey")),  # as tools ask whether it is a file or a folder
+        ("0001/app1/in/", (404, "NoSuchKey")),
+        ("0001/app", (403, "AccessDenied")),
         (f"{OUT}/a b", (403, "AccessDenied")),
     ],
 )
 def test_what_may_not_be_read_is_refused(s3: Any, key: str, expected: tuple[int, str]) -> None:
     assert refusal(s3.get_object, Bucket=BUCKET, Key=key) == expected
+
+
+def test_every_answer_has_the_two_ids_that_tools_show(s3: Any, published: str) -> None:
+    got = s3.head_object(Bucket=BUCKET, Key=published)["ResponseMetadata"]
+
+    assert len(got["RequestId"]) == 36
+    assert got["HostId"]
 
 
 # --- what became of an upload ----------------------------------------------------------------

@@ -12,7 +12,7 @@ from transom.domain.errors import BadParameter
 from transom.frontends.requests import small_body
 from transom.frontends.s3 import documents, errors, wire
 from transom.frontends.s3.calls import Call, Surroundings
-from transom.frontends.s3.errors import BucketIsThere, Forbidden
+from transom.frontends.s3.errors import BucketIsThere, Forbidden, NoCorsRules
 from transom.frontends.s3.listing import Asked, Page, page
 from transom.frontends.s3.payload import Content
 from transom.frontends.s3.queries import number
@@ -46,6 +46,11 @@ async def location(around: Surroundings, call: Call) -> None:
 async def versioning(_around: Surroundings, call: Call) -> None:
     """GetBucketVersioning: there are no versions; each upload is a file of its own."""
     await wire.answer("VersioningConfiguration", [])(call.scope, call.receive, call.send)
+
+
+async def cors(_around: Surroundings, _call: Call) -> None:
+    """GetBucketCors: there are no rules for browsers. s3cmd asks before it tells of a file."""
+    raise NoCorsRules
 
 
 async def create(_around: Surroundings, _call: Call) -> None:

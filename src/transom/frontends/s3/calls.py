@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from transom.core.exchange import Exchange
 from transom.core.transfer_tokens import Session
 from transom.domain.entitlement import Action, Actor
-from transom.domain.errors import BadName, BadParameter, NotEntitled
+from transom.domain.errors import BadName, BadParameter, NotEntitled, NotFound
 from transom.domain.names import FileName, Place, parse_file_name, parse_upload_name
 from transom.domain.submission import AccessMethod, Client
 from transom.frontends.intake import Pace
@@ -79,8 +79,12 @@ class Call:
         """The file that the key names.
 
         Raises:
+            NotFound: the key is that of a branch on the way to what is granted.
             NotEntitled: there can be none of this key: it is as absent as another firm's.
         """
+        granted = (*self.session.read_places, *self.session.write_places)
+        if any(f"{place}/".startswith(self.key.rstrip("/") + "/") for place in granted):
+            raise NotFound(self.key)
         place, name = self._parts()
         try:
             return place, parse_file_name(name)

@@ -62,6 +62,15 @@ class BucketIsThere(ExchangeError):
         super().__init__("Your previous request to create the named bucket succeeded.")
 
 
+class NoCorsRules(ExchangeError):
+    """Somebody asks for rules for browsers, and there are none."""
+
+    code = "no_cors_rules"
+
+    def __init__(self) -> None:
+        super().__init__("The CORS configuration does not exist.")
+
+
 class NoSuchPart(ExchangeError):
     """Another part of a file than its one."""
 
@@ -117,7 +126,7 @@ ANSWERS: dict[type[ExchangeError], tuple[int, str]] = {
     assembly.BadPart: (400, "InvalidPart"),
     assembly.PartsOutOfOrder: (400, "InvalidPartOrder"),
     assembly.PartTooSmall: (400, "EntityTooSmall"),
-    payload.PayloadMismatch: (400, "XAmzContentSHA256Mismatch"),
+    errors.PayloadMismatch: (400, "XAmzContentSHA256Mismatch"),
     payload.DecodedLengthMissing: (411, "MissingContentLength"),
     payload.InvalidDigest: (400, "InvalidDigest"),
     framing.ContentIncomplete: (400, "IncompleteBody"),
@@ -129,6 +138,7 @@ ANSWERS: dict[type[ExchangeError], tuple[int, str]] = {
     Forbidden: (403, "AccessDenied"),
     NoSuchBucket: (404, "NoSuchBucket"),
     BucketIsThere: (409, "BucketAlreadyOwnedByYou"),
+    NoCorsRules: (404, "NoSuchCORSConfiguration"),
     NoSuchPart: (416, "InvalidPartNumber"),
     NoSuchVersion: (400, "InvalidArgument"),
     KeyTooLong: (400, "KeyTooLongError"),

@@ -32,6 +32,7 @@ OPERATIONS: Final[Mapping[tuple[Level, str, str], Operation]] = MappingProxyType
         (Level.BUCKET, "GET", "list-type"): buckets.list_v2,
         (Level.BUCKET, "GET", "location"): buckets.location,
         (Level.BUCKET, "GET", "versioning"): buckets.versioning,
+        (Level.BUCKET, "GET", "cors"): buckets.cors,
         (Level.BUCKET, "GET", "uploads"): uploads.list_uploads,
         (Level.BUCKET, "POST", "delete"): buckets.delete_objects,
         (Level.OBJECT, "PUT", ""): objects.put,
@@ -46,7 +47,15 @@ OPERATIONS: Final[Mapping[tuple[Level, str, str], Operation]] = MappingProxyType
 )
 """By level, method, and the query parameter that makes another operation of it."""
 
-_SELECTORS: Final = ("uploadId", "uploads", "list-type", "location", "versioning", "delete")
+_SELECTORS: Final = (
+    "uploadId",
+    "uploads",
+    "list-type",
+    "location",
+    "versioning",
+    "cors",
+    "delete",
+)
 
 _NOBODYS: Final = frozenset(
     {
@@ -92,11 +101,11 @@ def operation(call: Call, bucket: str) -> Operation:
     level, method = _level(call), call.scope["method"]
     if level is not Level.SERVICE and call.bucket != bucket:
         raise Forbidden("CreateBucket") if method == "PUT" and not call.key else NoSuchBucket()
-    denied = next((name for name in call.query if name in _NOBODYS), "")
-    if denied:
-        raise Forbidden(denied)
     selector = next((name for name in _SELECTORS if name in call.query), "")
     found = OPERATIONS.get((level, method, selector))
+    denied = _NOBODYS & call.query.keys()
+    if denied and not (found and denied == {selector}):
+        raise Forbidden(min(denied))
     if found is None:
         raise _refusal(level, method)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from transom.core.signed_urls import Redeemed
 from transom.core.transfer_tokens import Session
@@ -35,7 +35,7 @@ class S3Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        receive = Incoming(receive)
+        receive, send = Incoming(receive), _with_second_id(send, scope["request_id"])
         try:
             if scope["method"] not in METHODS:
                 raise MethodNotAllowed
@@ -68,3 +68,15 @@ class S3Door:
         if scope["method"] == "HEAD":
             response.body = b""
         await response(scope, receive, send)
+
+
+def _with_second_id(send: Send, request_id: str) -> Send:
+    """The same, with the header that S3 sends beside the request id."""
+    second = (b"x-amz-id-2", wire.host_id(request_id).encode())
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), second]
+        await send(message)
+
+    return sending
