@@ -147,8 +147,10 @@ class Body:
         """Throw away what was not committed. May be called twice."""
         self._upload.close()
 
-    def commit(self) -> Submission:
+    def commit(self, sha256: str = "") -> Submission:
         """Verify and make the upload real.
+
+        `sha256` (64 hex digits) is of the file as it was signed for, if it was.
 
         Raises:
             DigestMismatch: the bytes are not those the sender stated; nothing was submitted.
@@ -158,11 +160,11 @@ class Body:
         if self._stage is _Stage.UNDECIDED:
             self._upload.write(0, self._held)
         if self._stage is not _Stage.FRAMED:
-            return self._upload.commit()
+            return self._upload.commit(sha256=sha256)
         if self._boundary_inside or self._held != self._closing:
             self._upload.restore(self._start, self._held)
-            return self._upload.commit()
-        return self._upload.commit(Framing(self.size, self._raw.hexdigest()))
+            return self._upload.commit(sha256=sha256)
+        return self._upload.commit(Framing(self.size, self._raw.hexdigest()), sha256)
 
 
 def _may_go_on(start: bytes) -> bool:

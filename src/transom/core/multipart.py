@@ -356,16 +356,19 @@ class IncomingPart:
         """Push what was taken towards the disk. Promises nothing."""
         self._staged.flush()
 
-    def commit(self, stated: Mapping[Algorithm, bytes]) -> Part:
+    def commit(self, stated: Mapping[Algorithm, bytes], sha256: str = "") -> Part:
         """Keep the part, durably, in place of one of the same number.
 
-        `stated` are digests that were verified.
+        `stated` are digests that were verified, `sha256` (64 hex digits) is what was signed for, if
+        anything was.
 
         Raises:
+            PayloadMismatch: these are not the bytes that were signed for.
             NoSuchUpload: it was completed or given up meanwhile.
             StorageFull, Unavailable: the part is not there, or it cannot be told; send it again.
         """
         sealed = self._staged.seal_as(self._tools.entropy.blob_key())
+        self._tools.require_signed(sealed, sha256)
         algorithm, digest = next(
             ((each, value) for each, value in stated.items() if each is not Algorithm.MD5),
             ("", b""),

@@ -284,12 +284,14 @@ class Upload:
             blobs.delete(key)
         self.write(len(before) + sealed.size, after)
 
-    def commit(self, framing: Framing | None = None) -> Submission:
+    def commit(self, framing: Framing | None = None, sha256: str = "") -> Submission:
         """Make the upload real, all at once, and return the submission, now received.
 
-        `framing` tells what was taken off around the file.
+        `framing` tells what was taken off around the file, `sha256` (64 hex digits) what was signed
+        for, if anything was.
 
         Raises:
+            PayloadMismatch: these are not the bytes that were signed for.
             IncompleteUpload: bytes are missing below the highest offset written.
             AlreadySubmitted: another try was first; its bytes stand.
             WrongState: the submission was abandoned meanwhile.
@@ -297,6 +299,7 @@ class Upload:
                 end, it cannot be told; tracking tells.
         """
         sealed = self._seal()
+        self._tools.require_signed(sealed, sha256)
         arrival = Arrival(
             self._tools,
             self._actor,

@@ -22,7 +22,13 @@ from starlette.types import Message
 from transom.core.checksums import SIZES, Algorithm
 from transom.domain.authorization import read_authorization
 from transom.domain.chunks import Chain
-from transom.domain.errors import BadParameter, DigestMismatch, ExchangeError, NotSupported
+from transom.domain.errors import (
+    BadParameter,
+    DigestMismatch,
+    ExchangeError,
+    NotSupported,
+    PayloadMismatch,
+)
 from transom.domain.signature import SignatureMismatch
 from transom.frontends.s3.framing import (
     LEAST_CHUNK,
@@ -35,7 +41,6 @@ from transom.frontends.s3.payload import (
     DecodedLengthMissing,
     InvalidDigest,
     Payload,
-    PayloadMismatch,
     read_payload,
 )
 
@@ -105,6 +110,13 @@ def test_a_body_whose_hash_was_signed_is_taken_when_it_is_that_body() -> None:
     for other in (b"", CONTENT[:-1], CONTENT + b"x", b"x" + CONTENT[1:]):
         with pytest.raises(PayloadMismatch):
             taken(payload, [other])
+
+
+def test_whoever_compares_the_hash_himself_gets_the_body_as_it_comes() -> None:
+    payload = payload_of(signed(replace(PUT, body=CONTENT), KEYS, AT))
+
+    assert taken(payload.without_sha256(), [b"other"])[0] == b"other"
+    assert payload.sha256 == hashlib.sha256(CONTENT).hexdigest()
 
 
 def test_a_body_of_which_nothing_was_signed_is_taken_as_it_comes() -> None:
@@ -356,6 +368,13 @@ def test_a_trailer_that_is_no_checksum_is_refused(trailer: str) -> None:
 def test_a_trailer_that_cannot_come_is_refused(word: str) -> None:
     with pytest.raises(TrailerMalformed):
         announcing(word)
+
+
+def test_signed_chunks_are_never_read_without_their_chain() -> None:
+    body = Chunked(CONTENT, word=SIGNED)
+
+    with pytest.raises(ValueError, match=SIGNED):
+        read_payload(body.announced(PUT).arrived(), SIGNED)
 
 
 def test_a_way_to_send_a_body_that_we_do_not_have_is_refused() -> None:

@@ -55,19 +55,19 @@ async def put(around: Surroundings, call: Call) -> None:
         exchange.bodies.open, call.actor, place, name, call.client, SINGLE_PUT_BYTES
     )
     context.tracking_id.set(body.tracking_id)
-    content = Content(call.receive, call.payload)
-    submission = await _receive(around, body, content)
+    content = Content(call.receive, call.payload.without_sha256())
+    submission = await _receive(around, body, content, call.payload.sha256)
     response = Response(status_code=200, headers=received_headers(submission))
     response.headers.update(checksum_headers(content.digests))
     await response(call.scope, call.receive, call.send)
 
 
-async def _receive(around: Surroundings, body: Body, content: Content) -> Submission:
+async def _receive(around: Surroundings, body: Body, content: Content, sha256: str) -> Submission:
     intake = Intake(body, around.workers, around.pace)
     try:
         await intake.run(content)
         await intake.settle()
-        return await around.workers.run(body.commit)
+        return await around.workers.run(body.commit, sha256)
     except BaseException:
         await intake.settle()
         await around.workers.run(body.close)

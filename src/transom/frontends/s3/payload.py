@@ -16,14 +16,13 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.types import Message, Receive
 
 from transom.core.checksums import SIZES, Algorithm, Checksums
-from transom.domain.authorization import CONTENT_SHA256
 from transom.domain.chunks import Chain, framing_of
-from transom.domain.errors import BadParameter, ExchangeError
+from transom.domain.errors import BadParameter, ExchangeError, PayloadMismatch
 from transom.domain.signature import UNSIGNED_PAYLOAD, Headers, RawRequest
 from transom.frontends.s3.framing import Chunks, TrailerMalformed
 
@@ -31,18 +30,6 @@ DECODED_LENGTH = "x-amz-decoded-content-length"
 _CHECKSUM = "x-amz-checksum-"
 _ABOUT_CHECKSUMS = frozenset({f"{_CHECKSUM}{each}" for each in ("algorithm", "type", "mode")})
 _MAX_DIGITS = 15
-
-
-class PayloadMismatch(ExchangeError):
-    """The body is not the one whose SHA-256 was signed."""
-
-    code = "payload_mismatch"
-
-    def __init__(self) -> None:
-        super().__init__(
-            f"The provided '{CONTENT_SHA256}' header does not match what was computed. "
-            "Nothing was kept. Send it again."
-        )
 
 
 class DecodedLengthMissing(ExchangeError):
@@ -77,6 +64,10 @@ class Payload:
     is_chunked: bool = False
     chain: Chain | None = field(default=None, repr=False)
 
+    def without_sha256(self) -> Payload:
+        """The same for a reader whose keeper compares `sha256`: see Tools.require_signed."""
+        return replace(self, sha256="")
+
 
 def read_payload(request: RawRequest, payload_hash: str, chain: Chain | None = None) -> Payload:
     """How the body of a request is to be read, from its headers and what was signed for it.
@@ -87,6 +78,7 @@ def read_payload(request: RawRequest, payload_hash: str, chain: Chain | None = N
         InvalidDigest: a digest is no base64, or too long or short.
         BadParameter: another header about the body cannot be read, or names an unknown framing.
         NotSupported: chunks signed with elliptic curves.
+        ValueError: signed chunks without the chain of their request.
     """
     framing = framing_of(payload_hash)
     headers, stated = request.headers, stated_digests(request)
@@ -97,6 +89,8 @@ def read_payload(request: RawRequest, payload_hash: str, chain: Chain | None = N
     length = _length(headers, DECODED_LENGTH)
     if length is None:
         raise DecodedLengthMissing
+    if framing.is_signed and chain is None:
+        raise ValueError(payload_hash)  # who signs chunks has signed the request
     signed_by = chain if framing.is_signed else None
     return Payload(length, stated, trailer, is_chunked=True, chain=signed_by)
 

@@ -93,20 +93,22 @@ async def put_part(around: Surroundings, call: Call) -> None:
     multiparts, workers = around.exchange.multiparts, around.workers
     target, part_number = _target(call), number("partNumber", call.query["partNumber"])
     incoming = await workers.run(multiparts.receive, call.actor, target, part_number)
-    content = Content(call.receive, call.payload)
-    part = await _receive(around, incoming, content)
+    content = Content(call.receive, call.payload.without_sha256())
+    part = await _receive(around, incoming, content, call.payload.sha256)
     _in_background(around, target.upload_id)
     headers = {"ETag": etag(part.sha256)} | objects.checksum_headers(content.digests)
     headers.pop("x-amz-checksum-type", None)
     await Response(status_code=200, headers=headers)(call.scope, call.receive, call.send)
 
 
-async def _receive(around: Surroundings, incoming: IncomingPart, content: Content) -> Part:
+async def _receive(
+    around: Surroundings, incoming: IncomingPart, content: Content, sha256: str
+) -> Part:
     intake = Intake(incoming, around.workers, around.pace)
     try:
         await intake.run(content)
         await intake.settle()
-        return await around.workers.run(incoming.commit, content.digests)
+        return await around.workers.run(incoming.commit, content.digests, sha256)
     except BaseException:
         await intake.settle()
         raise
