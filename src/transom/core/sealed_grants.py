@@ -43,7 +43,7 @@ class TokenAltered(SignatureRefused):
     code = "session_token_altered"
 
     def __init__(self) -> None:
-        super().__init__("The provided token is malformed or otherwise invalid. Ask for a new one.")
+        super().__init__("The session token is not the one of this access key. Ask for a new one.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,7 @@ class SignatureUnsupported(SignatureRefused):
 
     def __init__(self) -> None:
         super().__init__(
-            "The authorization mechanism you have provided is not supported. "
-            f"Please use {ALGORITHM}."
+            f"The authorization mechanism you have provided is not supported. Use {ALGORITHM}."
         )
 
 
