@@ -1,7 +1,8 @@
 """Every way the exchange can say no, as one tree.
 
 ExchangeError
-    SignInError          BadCredentials, GrantInvalid
+    SignInError          BadCredentials, GrantInvalid, LockedOut, FactorRejected, FactorPaused,
+                         SessionEnded, ProofNeeded, InvitationEnded
     NotEntitled          account, action, place
     NotFound             what
     Refused              BadName, BadParameter, NotSupported, TooLarge, TooMany, AlreadySubmitted
@@ -19,7 +20,7 @@ translate by type, in one table each; nobody matches on text. No error carries a
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 
@@ -57,6 +58,83 @@ class GrantInvalid(SignInError):
     def __init__(self, why: str = "expired or withdrawn") -> None:
         super().__init__("The access token is no longer good. Ask the token service for a new one.")
         self.why = why
+
+
+class LockedOut(SignInError):
+    """Sign-in is paused for this user name from there, whether or not there is such a name."""
+
+    code = "locked_out"
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(
+            "Sign-in is paused for this user name. "
+            "Try again later, or ask your administrator to unlock it."
+        )
+        self.until = until
+
+
+class FactorRejected(SignInError):
+    """The answer to a challenge does not do. `why` is "wrong", "used" or "expired"."""
+
+    code = "factor_rejected"
+
+    def __init__(self, why: str = "wrong") -> None:
+        super().__init__(_REJECTED[why])
+        self.why = why
+
+
+_REJECTED = {
+    "wrong": "That code is not right. Wait for the next code and enter it.",
+    "used": "That code was used already. Wait up to 30 seconds for the next one.",
+    "expired": "That code has expired. Ask for a new one.",
+}
+
+
+class FactorPaused(SignInError):
+    """This factor takes no answers for a while, after too many wrong ones."""
+
+    code = "factor_paused"
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(
+            "This way of signing in is paused after too many wrong codes. Use another way."
+        )
+        self.until = until
+
+
+class SessionEnded(SignInError):
+    """There is no such session of a person (any more), or it has not come far enough for this.
+
+    `why` is "idle", "old", "ended" or "unknown"; `at` is when it ended by itself.
+    """
+
+    code = "session_ended"
+
+    def __init__(self, why: str = "unknown", at: datetime | None = None) -> None:
+        super().__init__("You are signed out. Sign in and go on.")
+        self.why = why
+        self.at = at
+
+
+class ProofNeeded(SignInError):
+    """A change needs a fresh proof of a factor first."""
+
+    code = "proof_needed"
+
+    def __init__(self) -> None:
+        super().__init__("Confirm that it is you, with one of your factors, and try again.")
+
+
+class InvitationEnded(SignInError):
+    """An invitation that is used, replaced, too old or unknown: nobody can tell which."""
+
+    code = "invitation_ended"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This invitation no longer works. Ask whoever invited you to send a new one; "
+            "the newest link is the only one that works."
+        )
 
 
 class NotEntitled(ExchangeError):

@@ -1,0 +1,1 @@
+"""People: how they are invited, enrol, sign in and look after their own account."""
