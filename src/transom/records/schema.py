@@ -162,6 +162,150 @@ rates = Table(
     Column("at", Instant, nullable=False),
 )
 
+# --- identity: people ----------------------------------------------------------------------------
+
+people = Table(
+    "people",
+    metadata,
+    Column("principal_id", String(64), primary_key=True),
+    Column("full_name", String(128), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("display", Text, nullable=False),  # JSON
+    Column("last_factor", String(64), nullable=False, server_default=""),  # the last used
+    Column("password_at", Instant),
+    Column("codes_at", Instant),  # when the recovery codes were made
+    Column("enrolled_at", Instant),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(),
+    Column("principal_id", String(64), nullable=False, index=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("invited_by", String(128), nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Column("ended_at", Instant),  # replaced, or the person was ended or reset
+    Column("bounced", Text, nullable=False, server_default=""),  # what the mail server said
+    Column("skipped_another", Boolean, nullable=False),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("principal_id", String(64), primary_key=True),
+    Column("question", String(32), primary_key=True),
+    Column("digest", Text, nullable=False),
+)
+
+factors = Table(
+    "factors",
+    metadata,
+    _id(),
+    Column("principal_id", String(64), nullable=False, index=True),
+    Column("kind", String(16), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("hint", String(32), nullable=False),
+    Column("sealed", Text, nullable=False),  # the secret, number or public key
+    Column("credential", String(64), unique=True),  # SHA-256 of a passkey's id
+    Column("counter", BigInteger, nullable=False),  # the last one-time step, or signature count
+    Column("created_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("principal_id", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("key_id", String(32), nullable=False),
+    Column("used_at", Instant),
+)
+
+factor_periods = Table(
+    "factor_periods",
+    metadata,
+    Column("org", String(20), primary_key=True),  # "" is everybody
+    Column("kind", String(16), primary_key=True),
+    Column("starts_at", Instant),
+    Column("ends_at", Instant),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("session_id", String(64), primary_key=True),
+    Column("purpose", String(16), primary_key=True),  # proof, or set-up
+    Column("id", String(64), nullable=False),
+    Column("factor_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False, index=True),
+)
+
+used_passkey_requests = Table(
+    "used_passkey_requests",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("ends_at", Instant, nullable=False, index=True),
+)
+
+person_sessions = Table(
+    "person_sessions",
+    metadata,
+    _id(),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("principal_id", String(64), nullable=False, index=True),
+    Column("principal_epoch", Integer, nullable=False),
+    Column("org_epoch", Integer, nullable=False),
+    Column("assurance", String(16), nullable=False),
+    Column("invitation_id", String(64), nullable=False),
+    Column("device_id", String(64), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("software", String(256), nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False, index=True),
+    Column("proven_at", Instant),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    _id(),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("principal_id", String(64), nullable=False, index=True),
+    Column("software", String(256), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False, index=True),
+    Column("remembered_until", Instant),  # until then the password is enough on it
+)
+
+resets = Table(
+    "resets",
+    metadata,
+    # Wishes to let a person enrol anew, each of one administrator; it takes two.
+    Column("principal_id", String(64), primary_key=True),
+    Column("asked_by", String(64), nullable=False),
+    Column("asked_at", Instant, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    _id(),
+    Column("kind", String(16), nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("invitation_id", String(64), nullable=False),  # whose bounce it would be, or ""
+    Column("created_at", Instant, nullable=False),
+    Column("next_at", Instant, nullable=False, index=True),
+    Column("ends_at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+)
+
 # --- exchange: spaces and entitlements -----------------------------------------------------------
 
 applications = Table(

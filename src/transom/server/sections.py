@@ -181,6 +181,7 @@ ReadableFile = Annotated[Path, AfterValidator(_readable)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(_listed)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Suffix = Annotated[str, Field(pattern=r"^\.[A-Za-z0-9_-]{1,30}$")]
 
 
@@ -354,6 +355,76 @@ class SftpSettings(Section):
     def suffixes(self) -> tuple[str, ...]:
         """The temporary suffixes that mean something: none when it is strict."""
         return () if self.strict else self.temporary_suffixes
+
+
+class PortalSettings(Section):
+    """The portal for people; without an address there is none."""
+
+    listen: ListenAt | None = Field(
+        None, description="Address to listen at; without it there is no portal."
+    )
+    public_url: PublicUrl | None = Field(
+        None, description="What browsers call it; passkeys and links in mails are bound to it."
+    )
+    tls: TlsSettings | None = Field(None, description="TLS of the listener.")
+    behind_proxy: Networks = Field(
+        (), description="Networks of the proxies whose X-Forwarded-For is believed."
+    )
+
+
+class PeopleSettings(Section):
+    """How people enrol and sign in."""
+
+    questions: bool = Field(
+        default=True,
+        description="Enrolment asks for answers to security questions; they open nothing.",
+    )
+    invitation_hours: int = Field(
+        72, ge=1, le=720, description="Hours in which an invitation may be used."
+    )
+    idle_minutes: int = Field(
+        30, ge=1, le=1440, description="Minutes without a request after which a session ends."
+    )
+    session_hours: int = Field(12, ge=1, le=168, description="Hours after which a session ends.")
+    remember_hours: int = Field(
+        0,
+        ge=0,
+        le=168,
+        description="Hours in which a remembered device needs no second factor; 0: never.",
+    )
+    phone_countries: Annotated[tuple[Country, ...], BeforeValidator(_listed)] = Field(
+        ("US", "CA"), description="Countries whose numbers may get codes, by ISO 3166 letters."
+    )
+
+
+class MailSettings(Section):
+    """The server that takes mails to people."""
+
+    host: str | None = Field(None, description="Name of the SMTP server; without it no mail goes.")
+    port: int = Field(587, ge=1, le=_HIGHEST_PORT, description="Its port.")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the connection is secured; none only to loopback."
+    )
+    sender: str = Field(
+        "Transom <no-reply@localhost>", description="From whom mails come: a name and <address>."
+    )
+    user: str | None = Field(None, description="User name at the server.")
+    password_file: Annotated[Path, AfterValidator(_password_file)] | None = Field(
+        None, description="File with the password of user; mode 0600."
+    )
+
+
+class GatewaySettings(Section):
+    """The provider that sends text messages and makes calls, in the form of Twilio's HTTP API."""
+
+    url: PublicUrl | None = Field(
+        None, description="Its base, such as https://api.twilio.com; without it, no codes by phone."
+    )
+    account: str | None = Field(None, description="Account id (SID) at the provider.")
+    token_file: Annotated[Path, AfterValidator(_password_file)] | None = Field(
+        None, description="File with the account's token; mode 0600."
+    )
+    sender: str | None = Field(None, description="Number that messages and calls come from.")
 
 
 class MetricsSettings(Section):

@@ -24,11 +24,15 @@ from transom.server.sections import (
     BlobSettings,
     DatabaseSettings,
     ExchangeSettings,
+    GatewaySettings,
     KeySettings,
     LimitSettings,
     Listen,
     LogSettings,
+    MailSettings,
     MetricsSettings,
+    PeopleSettings,
+    PortalSettings,
     RestSettings,
     S3Settings,
     SecretKey,
@@ -59,6 +63,7 @@ __all__ = [
 ]
 
 PREFIX: Final = "TRANSOM_"
+_DOORS: Final = ("rest", "token", "s3", "portal", "metrics")
 _LOOKS_ALIKE: Final = 0.5  # how near a known name must be to an unknown one to be worth telling
 _TYPE_WORDS: Final[Mapping[object, str]] = {
     bool: "true or false",
@@ -103,6 +108,10 @@ class Settings(Section):
     token: TokenSettings
     s3: S3Settings
     sftp: SftpSettings = SftpSettings()
+    portal: PortalSettings = PortalSettings()
+    people: PeopleSettings = PeopleSettings()
+    mail: MailSettings = MailSettings()
+    gateway: GatewaySettings = GatewaySettings()
     metrics: MetricsSettings
     exchange: ExchangeSettings
     limits: LimitSettings
@@ -192,7 +201,7 @@ def _problem(section: str, error: Any) -> Problem:
 
 def _contradictions(**valid: Any) -> Iterator[Problem]:
     """What no section can see alone; a section with problems of its own is left out."""
-    doors = {name: valid[name] for name in ("rest", "token", "s3", "metrics") if name in valid}
+    doors = {name: valid[name] for name in _DOORS if name in valid}
     for name, door in doors.items():
         # The token service trusts the proxies of the REST API.
         proxies = getattr(valid.get("rest") if name == "token" else door, "behind_proxy", ())
@@ -206,9 +215,27 @@ def _contradictions(**valid: Any) -> Iterator[Problem]:
         first = next(other for other in listens if listens[other] == listen)
         if first != own and not listen.endswith(":0"):
             yield Problem(f"{own}.listen", f"is the same address as {first}.listen")
+    yield from _people_problems(valid.get("portal"), valid.get("mail"), valid.get("gateway"))
     exchange = valid.get("exchange")
     if exchange and exchange.tracking_days < exchange.archive_days:
         yield Problem("exchange.tracking_days", "must not be less than archive_days")
+
+
+def _people_problems(
+    portal: PortalSettings | None, mail: MailSettings | None, gateway: GatewaySettings | None
+) -> Iterator[Problem]:
+    if portal and portal.listen and portal.public_url is None:
+        yield Problem("portal.public_url", "is needed with portal.listen")
+    if portal and portal.listen and mail and mail.host is None:
+        yield Problem("mail.host", "is needed with portal.listen: people are invited by mail")
+    if mail and mail.host and mail.security == "none" and not Listen(mail.host, 0).is_loopback:
+        yield Problem("mail.security", "none would send secrets in the clear to another machine")
+    if mail and (mail.user is None) != (mail.password_file is None):
+        yield Problem("mail.password_file", "and user belong together")
+    if gateway and gateway.url:
+        for key in ("account", "token_file", "sender"):
+            if getattr(gateway, key) is None:
+                yield Problem(f"gateway.{key}", "is needed with gateway.url")
 
 
 def _door_problems(name: str, door: Any, proxies: Sequence[object]) -> Iterator[Problem]:
@@ -244,7 +271,7 @@ def describe() -> str:
     """The reference of all settings: a Markdown table of name, type, default and meaning."""
     rows = [_row(name, field) for name, field in _fields(Settings) if not _repeated(name)]
     head = "| setting | type | default | meaning |\n| --- | --- | --- | --- |\n"
-    note = "`token.tls` and `s3.tls` take the same settings as `rest.tls`.\n"
+    note = "`token.tls`, `s3.tls` and `portal.tls` take the same settings as `rest.tls`.\n"
     return head + "".join(rows) + "\n" + note
 
 
