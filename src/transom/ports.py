@@ -1,4 +1,4 @@
-"""Everything that can be swapped, on one page: time, chance and the place where bytes rest."""
+"""Everything that can be swapped, on one page: time, chance, messages, and where bytes rest."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from transom.domain.messages import Message
 
 
 class Clock(Protocol):
@@ -183,5 +185,28 @@ class BlobStore(Protocol):
 
         Raises:
             StorageFull, Unavailable: what is wrong, for the readiness check.
+        """
+        ...
+
+
+class Undeliverable(Exception):
+    """A message that will never arrive: there is no such address, or the number is refused."""
+
+
+class Messenger(Protocol):
+    """Sends messages to people."""
+
+    def can_call(self) -> bool:
+        """Whether it takes text messages and calls, and not mails alone."""
+        ...
+
+    def send(self, message: Message) -> None:
+        """Hand a message to whoever delivers it; at most half a minute.
+
+        The same message may be sent twice, when the answer to the first try was lost.
+
+        Raises:
+            Undeliverable: it never will be; its text says why, in one line, without the content.
+            Unavailable: not now; try again.
         """
         ...

@@ -11,18 +11,21 @@ counted; what is closed to passwords is closed to keys.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
-from transom.core.passwords import Passwords, name_key
+from transom.core import lock_out
+from transom.core.lock_out import Caller
+from transom.core.passwords import Passwords
 from transom.domain import identity
+from transom.domain.entitlement import PrincipalKind
 from transom.domain.errors import BadCredentials
-from transom.domain.identity import AccountKey, Principal, PublicKey, Standing, source_key
+from transom.domain.identity import AccountKey, Principal, PublicKey
 from transom.ports import Clock
-from transom.records import audit, identities, keys
+from transom.records import identities, keys
 from transom.records.database import Database
-from transom.records.identities import UNKNOWN_SOURCES, Credential
+from transom.records.identities import Credential
 
 MAX_NAME = 128
 MAX_SECRET = 1024
@@ -105,32 +108,24 @@ class SignIn:
 
     def _is_open(self, tx: Connection, attempt: Attempt, found: Credential, now: datetime) -> bool:
         """Whether the lock-out rule lets this account in from there; then the success is noted."""
-        standing = self._standing(tx, attempt, found, now)
+        caller = _caller(attempt, found)
+        standing = lock_out.standing(tx, caller, now)
         if not standing.fresh:
             # Guesses in flight beside this one count first: the right one must not overtake them.
-            identities.count_alone(tx, name_key(attempt.name))
-            standing = self._standing(tx, attempt, found, now)
+            standing = lock_out.standing_alone(tx, caller, now)
         if standing.is_closed(now):
             return False
         if standing.failures or not standing.fresh:
-            key, source = name_key(attempt.name), source_key(attempt.source)
-            identities.add_success(tx, key, source, now)
+            lock_out.note_success(tx, caller, now)
         return True
-
-    def _standing(
-        self, tx: Connection, attempt: Attempt, found: Credential | None, now: datetime
-    ) -> Standing:
-        listed = found is not None and found.principal.lists(attempt.source)
-        key, source = name_key(attempt.name), source_key(attempt.source)
-        return identities.standing(tx, key, source, now, listed=listed)
 
     def _refuse(
         self, tx: Connection, attempt: Attempt, found: Credential | None, now: datetime
     ) -> None:
-        identities.count_alone(tx, name_key(attempt.name))
-        standing = self._standing(tx, attempt, found, now)
+        caller = _caller(attempt, found)
+        standing = lock_out.standing_alone(tx, caller, now)
         if not standing.is_closed(now):
-            self._count_failure(tx, attempt, standing, now)
+            lock_out.count_failure(tx, caller, standing, now)
 
     def enter(self, attempt: Attempt) -> SignedIn:
         """Check and settle in one go, for doors that grant nothing in the same transaction.
@@ -159,7 +154,7 @@ class SignIn:
             found = self._holder(tx, attempt, key, now)
             if found is None:
                 return False
-            return not self._standing(tx, attempt, found[0], now).is_closed(now)
+            return not lock_out.standing(tx, _caller(attempt, found[0]), now).is_closed(now)
 
     def enter_with_key(
         self, name: str, key: PublicKey, source: str, request_id: str = ""
@@ -193,41 +188,12 @@ class SignIn:
         return found if self._may_enter(found[0], attempt, now) else None
 
     def _may_enter(self, found: Credential, attempt: Attempt, now: datetime) -> bool:
-        return found.org_active and found.principal.may_act(now) and _allowed(found, attempt)
-
-    def _count_failure(
-        self, tx: Connection, attempt: Attempt, standing: Standing, now: datetime
-    ) -> None:
-        key, source = name_key(attempt.name), source_key(attempt.source)
-        identities.add_failure(tx, key, source, now, known=standing.known)
-        wait = standing.wait_after_failure()
-        if wait is not None:
-            identities.close(tx, key, source, now, now + wait, standing.closings + 1)
-            self._note_closing(tx, attempt, now, wait, source)
-        if standing.closes_to_unknown():
-            until = now + identity.CLOSED_TO_UNKNOWN_FOR
-            identities.close(tx, key, UNKNOWN_SOURCES, now, until, 1)
-            self._note_closing(tx, attempt, now, until - now, UNKNOWN_SOURCES)
-
-    def _note_closing(
-        self, tx: Connection, attempt: Attempt, now: datetime, wait: timedelta, closed_to: str
-    ) -> None:
-        owner = identities.principal_named(tx, attempt.name)
-        audit.add(
-            tx,
-            audit.Entry(
-                at=now,
-                principal_id=owner.id if owner else "",
-                action="sign_in.closed",
-                object=attempt.name if owner else name_key(attempt.name),
-                source=attempt.source,
-                request_id=attempt.request_id,
-                detail=audit.detail(
-                    {"closed_to": closed_to, "seconds": round(wait.total_seconds())}
-                ),
-            ),
-        )
+        # A person's password alone opens nothing: people come in at the portal only.
+        is_person = found.principal.kind is PrincipalKind.PERSON
+        may_act = found.org_active and found.principal.may_act(now)
+        return may_act and not is_person and found.principal.allows(attempt.source)
 
 
-def _allowed(found: Credential, attempt: Attempt) -> bool:
-    return found.principal.allows(attempt.source)
+def _caller(attempt: Attempt, found: Credential | None) -> Caller:
+    listed = found is not None and found.principal.lists(attempt.source)
+    return Caller(attempt.name, attempt.source, attempt.request_id, listed)
