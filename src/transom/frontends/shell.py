@@ -122,7 +122,9 @@ class _Request:
             self.status = message["status"]
             own = (self._door.request_id_header, self.id.encode())
             safe = _SAFE_HEADERS + (_TLS_HEADERS if self._scope["scheme"] == "https" else ())
-            message["headers"] = [*message.get("headers", ()), own, *safe]
+            given = [*message.get("headers", ())]
+            names = {name.lower() for name, _ in given}  # a front end may know better
+            message["headers"] = [*given, own, *(each for each in safe if each[0] not in names)]
         else:
             self._given += len(message.get("body", b""))
         await self._send(message)

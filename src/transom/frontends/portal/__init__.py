@@ -1,0 +1,1 @@
+"""The portal: pages with which people enrol, sign in and look after their own account."""

@@ -1,0 +1,116 @@
+"""Templates into answers: one place that renders, and that sets what browsers may do with a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.responses import Response
+
+from transom.frontends.errors import Support
+from transom.frontends.portal.statics import Statics
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Content-Security-Policy": POLICY,
+        "X-Frame-Options": "DENY",
+        # "no-referrer" would make browsers send "Origin: null" with our own forms.
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every page says of the place it belongs to.
+
+    `band` stands under the header of each page: which environment this is; "" for production.
+    """
+
+    public_url: str
+    name: str = "Transom"
+    zone: str = "America/New_York"
+    support: Support = field(default_factory=Support)
+    band: str = ""
+    has_inbox: bool = False
+
+
+class Pages:
+    """Renders the templates of the portal."""
+
+    def __init__(self, site: Site, statics: Statics) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("transom.frontends.portal"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals |= {"site": site, "static": statics.path}
+        self._environment.filters |= {"moment": _moment, "software": _software}
+
+    def page(self, template: str, status: int, facts: Mapping[str, Any]) -> Response:
+        """A page, with what every page's answer has."""
+        text = self._environment.get_template(template).render(facts)
+        return Response(text, status, _HEADERS, media_type="text/html; charset=utf-8")
+
+    def bare(self, status: int, heading: str, sentence: str, request_id: str = "") -> Response:
+        """A page that needs nothing but the stylesheet, for when nothing else can be relied on."""
+        facts = {"heading": heading, "sentence": sentence, "request_id": request_id}
+        return self.page("bare.html", status, facts)
+
+
+def redirect(path: str) -> Response:
+    """Go on to one of our own pages, by GET."""
+    return Response(b"", 303, {**_HEADERS, "Location": path})
+
+
+def _moment(at: datetime, zone: str) -> Markup:
+    """An instant in someone's zone, as prose has it: Nov 20, 2026, 2:36 PM CST."""
+    local = at.astimezone(ZoneInfo(zone))
+    hour = local.hour % 12 or 12
+    words = f"{local:%b} {local.day}, {local.year}, {hour}:{local:%M %p %Z}"
+    instant = at.isoformat(timespec="seconds")
+    return Markup('<time datetime="{}">{}</time>').format(escape(instant), escape(words))
+
+
+_BROWSERS = (  # the more special first: each of them says that it is some of the others too
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+
+
+def _software(agent: str) -> str:
+    """What a browser calls itself, in words: "Firefox on Windows"."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or agent[:40] or "Unknown program"

@@ -1,0 +1,347 @@
+"""The portal's door: which pages there are, and the one gate that all requests pass.
+
+The gate stands below the router: each page says which sessions it is for, and a session that has
+not come that far gets nothing but the way to go on. Every POST is checked for its origin and token
+before its page sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from transom.domain.errors import (
+    ExchangeError,
+    LockedOut,
+    ProofNeeded,
+    SessionEnded,
+)
+from transom.domain.people import Assurance, Session, Visit
+from transom.frontends.portal import (
+    csrf,
+    enrolling,
+    forms,
+    help_pages,
+    inbox,
+    own_account,
+    signing_in,
+)
+from transom.frontends.portal import kept as kept_forms
+from transom.frontends.portal.calls import Call, Surroundings, fresh_browser, with_next
+from transom.frontends.portal.cookies import Cookie
+from transom.frontends.portal.errors import ForeignForm, NoPage, NotSignedIn, WrongPress, told
+from transom.frontends.portal.proving import SIGN_IN, STEP_UP
+from transom.frontends.portal.setting_up import ACCOUNT, ENROLMENT
+from transom.frontends.portal.statics import PREFIX, Statics
+from transom.frontends.requests import header, source
+
+_MAX_PATH = 512
+_MAX_QUERY = 1024
+_MAX_SOFTWARE = 200
+_MAX_COOKIE = 512
+
+ANYBODY: frozenset[Assurance] = frozenset()
+HALF = frozenset({Assurance.PASSWORD, Assurance.FULL})
+ENROLLING = frozenset({Assurance.ENROLLING})
+FULL = frozenset({Assurance.FULL})
+_EITHER = ENROLLING | FULL
+
+Page = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A page: how it is reached, and which sessions it is for.
+
+    In `path` each {} stands for one level. `form_on` is the page that a posted form stands on.
+    """
+
+    method: str
+    path: str
+    page: Page
+    needs: frozenset[Assurance]
+    form_on: str = ""
+
+    def parts(self, path: str) -> tuple[str, ...] | None:
+        """What stands for each {} when the path is this route's; None when it is another's."""
+        mine, theirs = self.path.split("/"), path.split("/")
+        if len(mine) != len(theirs):
+            return None
+        pairs = list(zip(mine, theirs, strict=True))
+        if any(own not in ("{}", their) for own, their in pairs):
+            return None
+        found = tuple(unquote(their) for own, their in pairs if own == "{}")
+        return found if all(each and each.isprintable() for each in found) else None
+
+
+async def _home(call: Call) -> Response:
+    full = call.found is not None and call.found.assurance is Assurance.FULL
+    return call.onward(signing_in.HOME if full else signing_in.START)
+
+
+ROUTES = (
+    Route("GET", "/", _home, ANYBODY),
+    Route("GET", "/help", help_pages.show, ANYBODY),
+    Route("GET", "/sign-in", signing_in.start, ANYBODY),
+    Route("POST", "/sign-in", signing_in.password, ANYBODY, "/sign-in"),
+    Route("POST", "/sign-in/password", signing_in.enter, ANYBODY, "/sign-in"),
+    Route("POST", "/sign-in/passkey", signing_in.ask_passkey, ANYBODY, "/sign-in"),
+    Route("POST", "/sign-in/passkey/answer", signing_in.enter_by_passkey, ANYBODY, "/sign-in"),
+    Route("GET", "/sign-in/factor", SIGN_IN.show, HALF),
+    Route("POST", "/sign-in/factor", SIGN_IN.verify, HALF, "/sign-in/factor"),
+    Route("POST", "/sign-in/factor/code", SIGN_IN.send, HALF, "/sign-in/factor"),
+    Route("POST", "/sign-out", signing_in.sign_out, HALF | ENROLLING),
+    Route("GET", "/invitation/{}", enrolling.invited, ANYBODY),
+    Route("POST", "/invitation/{}", enrolling.begin, ANYBODY, "/invitation/{}"),
+    Route("GET", "/enrolment", enrolling.step, ENROLLING),
+    Route("POST", "/enrolment/password", enrolling.password, ENROLLING, "/enrolment"),
+    Route("POST", "/enrolment/strength", enrolling.strength, _EITHER),
+    Route("POST", "/enrolment/questions", enrolling.questions, ENROLLING, "/enrolment"),
+    Route("GET", "/enrolment/factor", ENROLMENT.choose, ENROLLING),
+    Route("POST", "/enrolment/factor", ENROLMENT.begin, ENROLLING, "/enrolment"),
+    Route("GET", "/enrolment/factor/set-up", ENROLMENT.show, ENROLLING),
+    Route(
+        "POST", "/enrolment/factor/set-up", ENROLMENT.confirm, ENROLLING, "/enrolment/factor/set-up"
+    ),
+    Route("GET", "/enrolment/factor/phone/{}", ENROLMENT.phone, ENROLLING),
+    Route(
+        "POST",
+        "/enrolment/factor/phone/{}",
+        ENROLMENT.begin_phone,
+        ENROLLING,
+        "/enrolment/factor/phone/{}",
+    ),
+    Route("POST", "/enrolment/skip", enrolling.skip, ENROLLING, "/enrolment"),
+    Route("POST", "/enrolment/codes", enrolling.codes, ENROLLING, "/enrolment"),
+    Route("POST", "/enrolment/finish", enrolling.finish, ENROLLING, "/enrolment"),
+    Route("GET", "/account", own_account.show, FULL),
+    Route("GET", "/account/activity", own_account.activity, FULL),
+    Route("GET", "/account/proof", STEP_UP.show, FULL),
+    Route("POST", "/account/proof", STEP_UP.verify, FULL, "/account/proof"),
+    Route("POST", "/account/proof/code", STEP_UP.send, FULL, "/account/proof"),
+    Route("GET", "/account/factor", ACCOUNT.choose, FULL),
+    Route("POST", "/account/factor", ACCOUNT.begin, FULL, "/account/factor"),
+    Route("GET", "/account/factor/set-up", ACCOUNT.show, FULL),
+    Route("POST", "/account/factor/set-up", ACCOUNT.confirm, FULL, "/account/factor/set-up"),
+    Route("GET", "/account/factor/phone/{}", ACCOUNT.phone, FULL),
+    Route(
+        "POST", "/account/factor/phone/{}", ACCOUNT.begin_phone, FULL, "/account/factor/phone/{}"
+    ),
+    Route("GET", "/account/factors/{}/rename", own_account.ask_rename, FULL),
+    Route(
+        "POST", "/account/factors/{}/rename", own_account.rename, FULL, "/account/factors/{}/rename"
+    ),
+    Route("GET", "/account/factors/{}/remove", own_account.ask_remove, FULL),
+    Route(
+        "POST", "/account/factors/{}/remove", own_account.remove, FULL, "/account/factors/{}/remove"
+    ),
+    Route("GET", "/account/codes", own_account.ask_codes, FULL),
+    Route("POST", "/account/codes", own_account.codes, FULL, "/account/codes"),
+    Route("GET", "/account/password", own_account.ask_password, FULL),
+    Route("POST", "/account/password", own_account.password, FULL, "/account/password"),
+    Route("POST", "/account/sessions/{}/end", own_account.end_session, FULL, "/account"),
+    Route("POST", "/account/sessions/end-others", own_account.end_others, FULL, "/account"),
+    Route("POST", "/account/devices/forget", own_account.forget_devices, FULL, "/account"),
+    Route("POST", "/account/display", own_account.display, FULL, "/account"),
+)
+"""Every page of `run`. A test asks each of them with half a session, and with none."""
+
+DEMO_ROUTES = (Route("GET", "/sandbox/inbox", inbox.show, ANYBODY),)
+
+
+class PortalDoor:
+    """The ASGI application of the portal."""
+
+    def __init__(self, around: Surroundings, statics: Statics) -> None:
+        self._around = around
+        self._statics = statics
+        self._routes = ROUTES + (DEMO_ROUTES if around.inbox is not None else ())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        static = self._statics.answer(scope["path"]) if scope["path"].startswith(PREFIX) else None
+        if static is not None and scope["method"] in {"GET", "HEAD"}:
+            await static(scope, receive, send)
+            return
+        call = self._call(scope)
+        try:
+            response = await self._answer(call, scope, receive)
+        except ExchangeError as error:
+            response = await self._refusal(call, error)
+        if Cookie.VISIT not in call.cookies:
+            self._around.jar.put(response, Cookie.VISIT, call.browser)
+        await response(scope, receive, send)
+
+    def _call(self, scope: Scope) -> Call:
+        cookies = self._around.jar.read(scope)
+        software = "".join(c for c in header(scope, "user-agent") if c.isprintable())
+        return Call(
+            around=self._around,
+            method="GET" if scope["method"] == "HEAD" else scope["method"],
+            path=scope["raw_path"].decode("latin-1")[:_MAX_PATH],
+            query=self._query(scope["query_string"]),
+            cookies=cookies,
+            browser=cookies.get(Cookie.VISIT) or fresh_browser(self._around.entropy),
+            visit=Visit(
+                source(scope),
+                software[:_MAX_SOFTWARE],
+                cookies.get(Cookie.DEVICE, "")[:_MAX_COOKIE],
+                scope["request_id"],
+            ),
+            is_fragment=header(scope, "hx-request") == "true",
+        )
+
+    async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Response:
+        route = self._route(call)
+        ended = await self._resume(call)
+        if call.method == "POST":
+            call.answers.raw = await self._form(call, route, scope, receive)
+        self._pass(call, route, ended)
+        return await route.page(call)
+
+    async def _resume(self, call: Call) -> SessionEnded | None:
+        """Find the session of the cookie; says how it ended where it did."""
+        token = call.cookies.get(Cookie.SESSION, "")
+        if not token or len(token) > _MAX_COOKIE:
+            return None
+        try:
+            call.found = await call.run(call.people.sign_in.resume, call.visit, token)
+        except SessionEnded as ended:
+            return ended
+        return None
+
+    async def _form(self, call: Call, route: Route, scope: Scope, receive: Receive) -> forms.Raw:
+        if not csrf.is_from_here(scope, self._around.site.public_url):
+            raise ForeignForm
+        raw = await forms.read(scope, receive)
+        call.page_of_form = _fill(route.form_on, call.parts)
+        # Without a session nothing will be done but to keep what was typed; its token is stale.
+        has_stale_token = call.found is None and Cookie.SESSION in call.cookies and route.needs
+        if not has_stale_token and not csrf.fits(call.secret(), _first(raw, csrf.FIELD)):
+            raise ForeignForm
+        call.answers.raw = raw
+        return raw
+
+    def _pass(self, call: Call, route: Route, ended: SessionEnded | None) -> None:
+        """The gate."""
+        if not route.needs:
+            return
+        if call.found is None:
+            raise ended or NotSignedIn
+        if call.found.assurance not in route.needs:
+            raise NotSignedIn
+
+    def _route(self, call: Call) -> Route:
+        allowed = set()
+        for route in self._routes:
+            parts = route.parts(call.path)
+            if parts is not None and route.method == call.method:
+                call.parts = parts
+                return route
+            if parts is not None:
+                allowed.add(route.method)
+        raise WrongPress(", ".join(sorted(allowed))) if allowed else NoPage
+
+    def _query(self, raw: bytes) -> Mapping[str, str]:
+        """The parameters that pages know; `next` only where it is one of our own pages."""
+        if len(raw) > _MAX_QUERY:
+            return {}
+        try:
+            fields = parse_qs(raw.decode("ascii"), max_num_fields=10, errors="strict")
+        except ValueError:
+            return {}
+        found = {name: values[0] for name, values in fields.items() if len(values) == 1}
+        if not self._is_page(found.get("next", "")):
+            found.pop("next", None)
+        return found
+
+    def _is_page(self, path: str) -> bool:
+        return any(
+            each.method == "GET" and FULL <= each.needs and each.parts(path) is not None
+            for each in self._routes
+        )
+
+    # --- refusals --------------------------------------------------------------------------------
+
+    async def _refusal(self, call: Call, error: ExchangeError) -> Response:
+        match error:
+            case ProofNeeded():
+                return self._with_what_was_typed(call, own_account.proof_then(call), call.found)
+            case LockedOut():
+                response = await signing_in.paused(call, error)
+            case SessionEnded() | NotSignedIn():
+                return self._signed_out(call, error)
+            case _:
+                response = self._error_page(call, error)
+        return response
+
+    def _signed_out(self, call: Call, error: ExchangeError) -> Response:
+        half = call.found.assurance if call.found else None
+        if half is Assurance.ENROLLING:
+            onward = "/enrolment"
+        elif half is Assurance.PASSWORD:
+            onward = with_next("/sign-in/factor", self._wanted(call))
+        else:
+            onward = with_next("/sign-in", self._wanted(call))
+        ended = error if isinstance(error, SessionEnded) else None
+        response = call.page("signed_out.html", 401, ended=ended, onward=onward, half=half)
+        if ended is not None:
+            self._around.jar.drop(response, Cookie.SESSION)
+            response = self._with_what_was_typed(call, response, None)
+        return response
+
+    def _wanted(self, call: Call) -> str:
+        wanted = call.path if call.method == "GET" else call.page_of_form
+        return wanted if self._is_page(wanted) else ""
+
+    def _with_what_was_typed(
+        self, call: Call, response: Response, session: Session | None
+    ) -> Response:
+        if call.method != "POST":
+            return response
+        for name in _KEPT_FIELDS:
+            value = _first(call.answers.raw, name)
+            if value and name not in call.answers.values:
+                call.answers.text(name, name, _MAX_KEPT, optional=True)
+        whose = (
+            kept_forms.whose(session.person.id)
+            if session
+            else _first(call.answers.raw, kept_forms.WHOSE)
+        )
+        return call.keep(response, whose)
+
+    def _error_page(self, call: Call, error: ExchangeError) -> Response:
+        page = told(error)
+        response = call.page(
+            "error.html",
+            page.status,
+            heading=page.heading,
+            sentence=error.message,
+            request_id="",
+        )
+        if isinstance(error, WrongPress):
+            response.headers["Allow"] = error.allowed
+        retry = getattr(error, "seconds", None)
+        if retry:
+            response.headers["Retry-After"] = str(retry)
+        return response
+
+
+_KEPT_FIELDS = ("label", "phone", "theme", "density", "zone")
+"""All that forms behind the sign-in hold beside secrets; test: no other field is ever kept."""
+_MAX_KEPT = 200
+
+
+def _first(raw: forms.Raw, name: str) -> str:
+    values = raw.get(name, ())
+    return values[0] if len(values) == 1 else ""
+
+
+def _fill(pattern: str, parts: tuple[str, ...]) -> str:
+    for part in parts:
+        pattern = pattern.replace("{}", part, 1)
+    return pattern
