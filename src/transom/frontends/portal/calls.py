@@ -165,7 +165,7 @@ class Call:
         else:
             self.around.jar.drop(response, Cookie.THEME)
 
-    # --- what was typed ----------------------------------------------------------------------------
+    # --- what was typed --------------------------------------------------------------------------
 
     def keep(self, response: Response, whose: str) -> Response:
         """Keep what was typed into the form just posted, for this person, after a sign-in."""

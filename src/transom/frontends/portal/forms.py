@@ -1,4 +1,4 @@
-"""Reading forms: bounded, each field once, no control characters; problems told beside the field."""
+"""Reading forms: bounded, each field once, no control characters; problems beside the field."""
 
 from __future__ import annotations
 

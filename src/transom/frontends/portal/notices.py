@@ -18,7 +18,7 @@ NOTICES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "codes-made": ("done", "Your new recovery codes are in force. The old ones ended."),
         "password-changed": (
             "done",
-            "Your password was changed, and every other session ended. We sent you a mail about it.",
+            "Your password was changed, and every other session ended. We sent you a mail.",
         ),
         "session-ended": ("done", "That session was ended."),
         "others-ended": ("done", "All other sessions were ended, and no device is remembered."),

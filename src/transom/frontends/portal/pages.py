@@ -1,4 +1,4 @@
-"""Templates into answers: one place that renders, and that sets what browsers may do with a page."""
+"""Templates into answers, and what browsers may do with a page."""
 
 from __future__ import annotations
 

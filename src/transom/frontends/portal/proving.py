@@ -156,5 +156,5 @@ def _why(chosen: Factor, error: FactorRejected) -> str:
 def _not_sent(error: TooMany | Unavailable) -> str:
     if isinstance(error, TooMany):
         minutes = -(-error.seconds // 60)
-        return f"No more codes can be sent at the moment. Try again in {minutes} min, or use another way."
+        return f"No more codes can be sent now. Try again in {minutes} min, or use another way."
     return "The code could not be sent. Try again, or use another way."

@@ -261,7 +261,7 @@ class PortalDoor:
 
     def _is_page(self, path: str) -> bool:
         return any(
-            each.method == "GET" and FULL <= each.needs and each.parts(path) is not None
+            each.method == "GET" and each.needs >= FULL and each.parts(path) is not None
             for each in self._routes
         )
 
