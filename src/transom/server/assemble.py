@@ -59,6 +59,7 @@ from transom.ports import BlobStore, Clock, Entropy
 from transom.records import spaces
 from transom.records.database import Database
 from transom.server.host_keys import HostKeyDirectory
+from transom.server.portal import Parts, Sandbox, portal_app
 from transom.server.sections import read_keys
 from transom.server.settings import Settings
 
@@ -93,6 +94,7 @@ class Assembled:
     rest: ASGIApp
     token: ASGIApp
     s3: ASGIApp
+    portal: ASGIApp | None
     gateway: GatewayDoor
     """Reached through `rest`, under its prefix."""
 
@@ -196,9 +198,16 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
 
 
 def assemble(
-    settings: Settings, clock: Clock, entropy: Entropy, cost: Argon2Cost | None = None
+    settings: Settings,
+    clock: Clock,
+    entropy: Entropy,
+    cost: Argon2Cost | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Assembled:
-    """Everything, from settings; `cost` lowers the work of password hashing in tests."""
+    """Everything, from settings; `cost` lowers the work of password hashing in tests.
+
+    `sandbox` is the demo's: its messenger in place of the real ones, and its pages.
+    """
     databases = connect(settings)
     exchange = build_exchange(settings, databases, clock, entropy, cost)
     workers = Workers(settings.exchange.worker_threads)
@@ -219,6 +228,7 @@ def assemble(
     gateway = GatewayDoor(
         exchange, workers, answerer, zone, base_url, _openapi("gateway", base_url)
     )
+    parts = Parts(exchange, workers, key_ring(settings), clock, entropy, sandbox)
     doors: dict[str, ASGIApp] = {GATEWAY_PREFIX: gateway}
     if settings.token.listen is None:
         doors[_TOKEN_PREFIX] = token
@@ -230,6 +240,7 @@ def assemble(
         rest=Shell(_Prefixed(doors, rest), _rest_door("rest", _hosts(settings), answerer), entropy),
         token=Shell(token, _rest_door("token", _hosts(settings), answerer), entropy),
         s3=Shell(s3, _s3_door(settings), entropy),
+        portal=portal_app(settings, parts),
         gateway=gateway,
     )
 
@@ -341,6 +352,6 @@ def _about(settings: Settings) -> dict[str, Any]:
             "forcePathStyle": True,
         },
         "sftp": _sftp(settings),
-        "portal": None,
+        "portal": settings.portal.public_url if settings.portal.listen else None,
         "support": _support(settings).fields(),
     }

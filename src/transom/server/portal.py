@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp
@@ -9,33 +10,42 @@ from starlette.types import ASGIApp
 from transom.core.exchange import Exchange
 from transom.core.keyring import KeyRing
 from transom.frontends.errors import Support
-from transom.frontends.portal.calls import Inbox, Surroundings
+from transom.frontends.portal.calls import Surroundings
 from transom.frontends.portal.cookies import Jar
 from transom.frontends.portal.kept import Keeper
 from transom.frontends.portal.pages import Pages, Site
-from transom.frontends.portal.routes import PortalDoor
+from transom.frontends.portal.routes import ROUTES, PortalDoor, Route
 from transom.frontends.portal.statics import Statics
 from transom.frontends.shell import Door, Shell
 from transom.frontends.workers import Workers
-from transom.ports import Clock, Entropy
+from transom.ports import Clock, Entropy, Messenger
 from transom.server.settings import Settings
 
 _SANDBOX = "Sandbox. Nothing leaves this machine."
 
 
-def portal_app(  # noqa: PLR0913 - the wiring diagram's parts
-    settings: Settings,
-    exchange: Exchange,
-    workers: Workers,
-    keys: KeyRing,
-    clock: Clock,
-    entropy: Entropy,
-    inbox: Inbox | None = None,
-) -> ASGIApp | None:
-    """The application of the portal's listener; None where the settings name no address.
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a demo has that `run` has not: a messenger that keeps what it sends, and pages."""
 
-    With an inbox it is the demo's, and says so on every page.
-    """
+    messenger: Messenger
+    pages: tuple[Route, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the portal is made of, beside its settings."""
+
+    exchange: Exchange
+    workers: Workers
+    keys: KeyRing
+    clock: Clock
+    entropy: Entropy
+    sandbox: Sandbox | None = None
+
+
+def portal_app(settings: Settings, parts: Parts) -> ASGIApp | None:
+    """The application of the portal's listener; None where the settings name no address."""
     public_url = settings.portal.public_url
     if settings.portal.listen is None or public_url is None:
         return None
@@ -46,15 +56,17 @@ def portal_app(  # noqa: PLR0913 - the wiring diagram's parts
         support=Support(
             settings.support.phone or "", settings.support.url or "", settings.support.mail or ""
         ),
-        band="" if inbox is None else _SANDBOX,
-        has_inbox=inbox is not None,
+        band=_SANDBOX if parts.sandbox else "",
+        has_inbox=bool(parts.sandbox),
     )
     pages = Pages(site, statics)
     jar = Jar(secure=public_url.startswith("https:"))
+    people, keeper = parts.exchange.people, Keeper(parts.keys)
     around = Surroundings(
-        exchange.people, workers, pages, site, jar, Keeper(keys), clock, entropy, inbox
+        people, parts.workers, pages, site, jar, keeper, parts.clock, parts.entropy
     )
-    return Shell(PortalDoor(around, statics), _door(public_url, pages), entropy)
+    door = PortalDoor(around, statics, ROUTES + (parts.sandbox.pages if parts.sandbox else ()))
+    return Shell(door, _door(public_url, pages), parts.entropy)
 
 
 def _door(public_url: str, pages: Pages) -> Door:

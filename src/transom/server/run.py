@@ -89,6 +89,10 @@ def listeners_of(program: Assembled) -> list[Listener]:
     if settings.token.listen is not None:
         own, tls_of_its_own = bound(settings.token.listen), _tls(settings.token.tls)
         found.append(Listener(own, program.token, tls_of_its_own, rest.behind_proxy, limits))
+    if settings.portal.listen is not None and program.portal is not None:
+        own, portal = bound(settings.portal.listen), settings.portal
+        tls_of_its_own = _tls(portal.tls)
+        found.append(Listener(own, program.portal, tls_of_its_own, portal.behind_proxy, limits))
     if settings.metrics.listen is not None:
         found.append(Listener(bound(settings.metrics.listen), make_asgi_app(), limits=limits))
     return found

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
 from starlette.responses import Response
 
 from transom.core.people.services import People
-from transom.domain.messages import SentMessage
 from transom.domain.people import Assurance, Entered, Session, Visit
 from transom.frontends.portal import csrf, kept
 from transom.frontends.portal.cookies import Cookie, Jar
@@ -31,17 +30,9 @@ _PAD_BYTES = 32
 _THEMES = frozenset({"light", "dark"})
 
 
-class Inbox(Protocol):
-    """Every message of a demo, the newest first."""
-
-    def messages(self) -> Sequence[SentMessage]:
-        """All that is still kept."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What every page may use. `inbox` is the demo's; in production there is none."""
+    """What every page may use."""
 
     people: People
     workers: Workers
@@ -51,7 +42,6 @@ class Surroundings:
     keeper: Keeper
     clock: Clock
     entropy: Entropy
-    inbox: Inbox | None = None
 
 
 @dataclass(slots=True)

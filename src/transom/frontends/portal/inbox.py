@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from starlette.responses import Response
 
 from transom.domain.messages import Mail, Message, SentMessage, TextMessage
 from transom.frontends.portal.calls import Call
-from transom.frontends.portal.errors import NoPage
+from transom.frontends.portal.routes import ANYBODY, Route
 
+PATH = "/sandbox/inbox"
 _LINK = re.compile(r"https?://[^\s<>\"]+")
 _KINDS = ("mail", "text", "call")
 
@@ -29,16 +32,32 @@ class Entry:
     link: str
 
 
-async def show(call: Call) -> Response:
-    """All messages, the newest first; `kind` leaves only those of one kind."""
-    if call.around.inbox is None:
-        raise NoPage
-    entries = [_entry(each, call) for each in call.around.inbox.messages()]
-    wanted = call.query.get("kind", "")
-    counts = {kind: sum(1 for each in entries if each.kind == kind) for kind in _KINDS}
-    if wanted in _KINDS:
-        entries = [each for each in entries if each.kind == wanted]
-    return call.page("inbox.html", entries=entries, kind=wanted, counts=counts)
+class Sent(Protocol):
+    """What was sent."""
+
+    def messages(self) -> Sequence[SentMessage]:
+        """All that is still kept, the newest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InboxPage:
+    """The page, over what was sent."""
+
+    sent: Sent
+
+    def route(self) -> Route:
+        """What the demo adds to the pages of the portal."""
+        return Route("GET", PATH, self.show, ANYBODY)
+
+    async def show(self, call: Call) -> Response:
+        """All messages, the newest first; `kind` leaves only those of one kind."""
+        entries = [_entry(each, call) for each in self.sent.messages()]
+        wanted = call.query.get("kind", "")
+        counts = {kind: sum(1 for each in entries if each.kind == kind) for kind in _KINDS}
+        if wanted in _KINDS:
+            entries = [each for each in entries if each.kind == wanted]
+        return call.page("inbox.html", entries=entries, kind=wanted, counts=counts)
 
 
 def _entry(sent: SentMessage, call: Call) -> Entry:

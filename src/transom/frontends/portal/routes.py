@@ -7,7 +7,7 @@ before its page sees it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
@@ -26,7 +26,6 @@ from transom.frontends.portal import (
     enrolling,
     forms,
     help_pages,
-    inbox,
     own_account,
     signing_in,
 )
@@ -150,16 +149,16 @@ ROUTES = (
 )
 """Every page of `run`. A test asks each of them with half a session, and with none."""
 
-DEMO_ROUTES = (Route("GET", "/sandbox/inbox", inbox.show, ANYBODY),)
-
 
 class PortalDoor:
     """The ASGI application of the portal."""
 
-    def __init__(self, around: Surroundings, statics: Statics) -> None:
+    def __init__(
+        self, around: Surroundings, statics: Statics, routes: Sequence[Route] = ROUTES
+    ) -> None:
         self._around = around
         self._statics = statics
-        self._routes = ROUTES + (DEMO_ROUTES if around.inbox is not None else ())
+        self._routes = tuple(routes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
