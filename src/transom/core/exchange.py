@@ -12,6 +12,7 @@ from transom.core.downloads import Downloads
 from transom.core.grants import Tokens
 from transom.core.handoff import HandOff
 from transom.core.multipart import Multiparts
+from transom.core.people.services import People
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.scrub import Scrub
@@ -45,5 +46,6 @@ class Exchange:
     scrub: Scrub
     sealers: tuple[Sealer, ...]
     administration: Administration
+    people: People
     check: Callable[[], None]
     """Returns quietly when records and blobs answer; raises Unavailable otherwise."""

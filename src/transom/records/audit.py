@@ -8,14 +8,14 @@ sealer follows within seconds (decisions.md section 7).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from transom.records.schema import audit, audit_seals
+from transom.records.schema import PERSONAL, audit, audit_seals
 
 _INSERT = insert(audit)
 _SEALING = 0x5EA1  # an advisory lock's number
@@ -102,6 +102,18 @@ def seal_at(tx: Connection, sequence: int) -> Seal | None:
 def latest(tx: Connection) -> datetime | None:
     """When the newest entry was written, by the clock of then; None before the first."""
     return tx.execute(select(audit.c.at).order_by(audit.c.id.desc()).limit(1)).scalar_one_or_none()
+
+
+def of_person(tx: Connection, principal_id: str, actions: Sequence[str], limit: int) -> list[Entry]:
+    """The newest entries of these actions (of those for people) of a person, the newest first."""
+    query = (
+        select(audit)
+        .where(audit.c.principal_id == principal_id, audit.c.action.in_(actions))
+        .where(PERSONAL)  # the very text of the index, or SQLite does not take it
+        .order_by(audit.c.id.desc())
+        .limit(limit)
+    )
+    return [_entry(row) for row in tx.execute(query)]
 
 
 def unsealed(tx: Connection, after: int, limit: int) -> list[Entry]:

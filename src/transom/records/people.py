@@ -243,7 +243,7 @@ def skip_another(tx: Connection, invitation_id: str) -> None:
 
 def set_answers(tx: Connection, principal_id: str, digests: Mapping[str, str]) -> None:
     """Keep these answers, by question, instead of those before."""
-    tx.execute(delete(answers).where(answers.c.principal_id == principal_id))
+    forget_answers(tx, principal_id)
     tx.execute(
         insert(answers),
         [
@@ -251,6 +251,11 @@ def set_answers(tx: Connection, principal_id: str, digests: Mapping[str, str]) -
             for question, digest in digests.items()
         ],
     )
+
+
+def forget_answers(tx: Connection, principal_id: str) -> None:
+    """Forget a person's answers."""
+    tx.execute(delete(answers).where(answers.c.principal_id == principal_id))
 
 
 def count_answers(tx: Connection, principal_id: str) -> int:

@@ -549,6 +549,9 @@ sessions = Table(
 
 # --- audit ---------------------------------------------------------------------------------------
 
+PERSONAL = text("action >= 'person.' AND action < 'person/'")
+"""What the entries of people's own doings have in common."""
+
 audit = Table(
     "audit",
     metadata,
@@ -561,6 +564,13 @@ audit = Table(
     Column("source", String(64), nullable=False),
     Column("request_id", String(64), nullable=False),
     Column("detail", Text, nullable=False),  # JSON, keys sorted
+    Index(
+        "ix_audit_person",
+        "principal_id",
+        "id",
+        sqlite_where=PERSONAL,
+        postgresql_where=PERSONAL,
+    ),
 )
 
 audit_seals = Table(

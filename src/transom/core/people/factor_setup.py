@@ -2,11 +2,56 @@
 
 from __future__ import annotations
 
-from transom.domain.people import Factor, FactorKind, Session, Setup, Visit
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from transom.core.people.enrolment import Enrolments
+from transom.core.people.kinds.authenticator import SECRET_PURPOSE
+from transom.core.people.kinds.kind import Asked, Bound, Given
+from transom.core.people.kinds.phone import RESEND_AFTER
+from transom.core.people.kit import Kit
+from transom.core.people.proof import CHALLENGE_PURPOSE, Proofs
+from transom.core.people.sessions import PeopleSessions
+from transom.core.people.vault import Broken
+from transom.domain.errors import (
+    BadParameter,
+    FactorRejected,
+    NotFound,
+    NotSupported,
+    SignInError,
+    WrongState,
+)
+from transom.domain.people import (
+    MAX_LABEL,
+    Assurance,
+    Factor,
+    FactorKind,
+    Session,
+    Setup,
+    Step,
+    Visit,
+)
+from transom.records import factors, person_sessions
+from transom.records.factors import ChallengeRow, FactorRow
+from transom.records.people import PersonRow
+from transom.records.person_sessions import PersonSession
+
+SET_UP = "set-up"
+MAX_FACTORS = 10
+_LIFE = timedelta(minutes=15)
 
 
 class FactorSetup:
     """Sets factors up: in an ENROLLING session past its password (and questions), or a FULL one."""
+
+    def __init__(
+        self, kit: Kit, sessions: PeopleSessions, proofs: Proofs, enrolments: Enrolments
+    ) -> None:
+        self._kit = kit
+        self._sessions = sessions
+        self._proofs = proofs
+        self._enrolments = enrolments
 
     def begin(self, session: Session, visit: Visit, kind: FactorKind, phone: str = "") -> Setup:
         """Begin to set a factor up; `phone` for SMS and CALL, as typed. Voids the one begun before.
@@ -19,11 +64,39 @@ class FactorSetup:
             WrongState: a step before is not done, or there are too many factors.
             SessionEnded, Unavailable
         """
-        raise NotImplementedError
+        now, new_id = self._kit.clock.now(), self._kit.entropy.uuid()
+        with self._kit.identity.transaction() as tx:
+            kept, row = self._may_bind(tx, session)
+            if kind not in self._proofs.offered_kinds(tx, row.person.org):
+                raise NotSupported(f"A new {kind.words}", "Choose another kind of factor.")
+            bound = factors.of(tx, row.person.id)
+            if len(bound) >= MAX_FACTORS:
+                raise WrongState("The number of factors", str(MAX_FACTORS), "smaller")
+            given = Given(visit.source, phone, bound)
+            question = self._proofs.kinds[kind].begin(tx, new_id, row.person, given)
+            ends_at = min(kept.ends_at, now + _LIFE)
+            shown = dict(question.shown)
+            sealed = self._kit.vault.seal(
+                CHALLENGE_PURPOSE, {"data": dict(question.data), "shown": shown}
+            )
+            factors.ask(tx, ChallengeRow(kept.id, SET_UP, new_id, "", kind, sealed, now, ends_at))
+        self._kit.post.ring()
+        resend_at = now + RESEND_AFTER if kind.is_by_phone else None
+        return Setup(new_id, kind, ends_at, resend_at=resend_at, **shown)
 
     def pending(self, session: Session) -> Setup | None:
         """The set-up begun last, to show its page again (secret and options included), or None."""
-        raise NotImplementedError
+        with self._kit.identity.reading() as tx:
+            waiting = factors.asked(tx, session.id, SET_UP)
+        if waiting is None or waiting.ends_at <= self._kit.clock.now():
+            return None
+        try:
+            shown = self._kit.vault.open(CHALLENGE_PURPOSE, waiting.sealed)["shown"]
+        except Broken:
+            return None
+        kind = FactorKind(waiting.kind)
+        resend_at = waiting.sent_at + RESEND_AFTER if kind.is_by_phone else None
+        return Setup(waiting.id, kind, waiting.ends_at, resend_at=resend_at, **shown)
 
     def confirm(
         self, session: Session, visit: Visit, setup_id: str, answer: str, label: str = ""
@@ -36,4 +109,77 @@ class FactorSetup:
             NotFound: no such set-up begun in this session.
             LockedOut, SessionEnded, ProofNeeded
         """
-        raise NotImplementedError
+        label = read_label(label)
+        bound: list[FactorRow] = []
+        with self._kit.identity.transaction() as tx:
+            kept, row = self._may_bind(tx, session)
+            waiting = factors.asked(tx, kept.id, SET_UP)
+            if waiting is None or waiting.id != setup_id:
+                raise NotFound("What you were setting up", "Begin again.")
+            refusal: SignInError | None = self._proofs.count(
+                tx,
+                kept,
+                row,
+                visit,
+                lambda: bound.append(self._prove(tx, row, waiting, answer, label)),
+                SET_UP,
+            ).refusal
+            if refusal is None:
+                (made,) = bound
+                self._kit.note(
+                    tx, row.person, visit, "person.factor_added", kind=made.kind, label=made.label
+                )
+                if row.person.enrolled_at is not None:
+                    what = f"A new way to sign in was added: {FactorKind(made.kind).words}"
+                    self._kit.tell(tx, row.person, visit, what)
+        self._kit.post.ring()
+        if refusal is not None:
+            raise refusal
+        return Factor(made.id, FactorKind(made.kind), made.label, made.hint, made.created_at)
+
+    def _prove(
+        self, tx: Connection, row: PersonRow, waiting: ChallengeRow, answer: str, label: str
+    ) -> FactorRow:
+        now = self._kit.clock.now()
+        if waiting.ends_at <= now:
+            raise FactorRejected("expired")
+        kind = FactorKind(waiting.kind)
+        data = self._kit.vault.open(CHALLENGE_PURPOSE, waiting.sealed)["data"]
+        proven = self._proofs.kinds[kind].confirm(Asked(waiting.id, data, waiting.sent_at), answer)
+        if not factors.take(tx, waiting.id):
+            raise FactorRejected("used")
+        made = self._row(row, kind, proven, label)
+        if not factors.add(tx, made):
+            raise FactorRejected("used")
+        return made
+
+    def _row(self, row: PersonRow, kind: FactorKind, proven: Bound, label: str) -> FactorRow:
+        return FactorRow(
+            id=self._kit.entropy.uuid(),
+            principal_id=row.person.id,
+            kind=kind,
+            label=label or kind.words.capitalize(),
+            hint=proven.hint,
+            sealed=self._kit.vault.seal(SECRET_PURPOSE, dict(proven.secret)),
+            credential=proven.credential,
+            counter=proven.counter,
+            created_at=self._kit.clock.now(),
+        )
+
+    def _may_bind(self, tx: Connection, session: Session) -> tuple[PersonSession, PersonRow]:
+        kept = person_sessions.to_change(tx, session.id)
+        if kept is not None and kept.assurance == Assurance.ENROLLING:
+            return kept, self._enrolments.require_step(tx, session, Step.FACTOR)
+        return self._sessions.require_proven(tx, session)
+
+
+def read_label(text: str) -> str:
+    """A label as it is kept.
+
+    Raises:
+        BadParameter
+    """
+    label = " ".join(text.split())
+    if len(label) > MAX_LABEL or not label.isprintable():
+        raise BadParameter("label", f"at most {MAX_LABEL} printable characters")
+    return label

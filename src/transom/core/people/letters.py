@@ -30,12 +30,16 @@ class Letters:
             mail_id,
             f"Set up your access to {title}",
             [
-                f"{by} has invited you to {title}, as {person.role.words} of {person.org_name} "
-                f"({person.org}). Your user name is {person.email}.",
+                (
+                    f"{by} has invited you to {title}, as {person.role.words} of "
+                    f"{person.org_name} ({person.org}). Your user name is {person.email}."
+                ),
                 f"Open this link and choose Start. It works once, until {self._told(ends_at)}.",
                 f"{self.rules.url}/invitation/{link}",
-                "You will choose a password and set up a second factor: have your phone or your "
-                "security key at hand. If you did not expect this mail, do nothing.",
+                (
+                    "You will choose a password and set up a second factor: have your phone or "
+                    "security key at hand. If you did not expect this mail, do nothing."
+                ),
             ],
         )
 
@@ -48,8 +52,10 @@ class Letters:
             [
                 f"{what}.",
                 f"When: {self._told(at)}. From: {source or 'the operator'}.",
-                "If this was you, there is nothing to do. If not, sign in, end all other sessions "
-                "and change your password, and tell your administrator.",
+                (
+                    "If this was you, all is well. If not, sign in, end the other sessions "
+                    "and change your password, and tell your administrator."
+                ),
                 f"{self.rules.url}/account",
             ],
         )

@@ -160,9 +160,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
     op.create_index(op.f("ix_outbox_next_at"), "outbox", ["next_at"], unique=False)
+    personal = sa.text("action >= 'person.' AND action < 'person/'")
+    op.create_index(
+        "ix_audit_person",
+        "audit",
+        ["principal_id", "id"],
+        unique=False,
+        sqlite_where=personal,
+        postgresql_where=personal,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_audit_person", table_name="audit")
     op.drop_index(op.f("ix_outbox_next_at"), table_name="outbox")
     op.drop_index(op.f("ix_devices_principal_id"), table_name="devices")
     op.drop_index(op.f("ix_devices_ends_at"), table_name="devices")

@@ -1,0 +1,1 @@
+"""The kinds of factor, one class each."""
