@@ -28,6 +28,7 @@ def card(ready: dict[str, Any], data: Path, everything: str) -> str:
         f"Tokens      {ready['token_url']}",
         f"Transfers   {ready['s3']['endpoint']}   where the signed URLs point",
         f"SFTP        sftp -P {ready['sftp']['port']} {first}@{ready['sftp']['host']}",
+        f"Portal      {ready['portal']}   for people; what it sends: /sandbox/inbox",
         *([f"Authority   {ready['ca']}"] if ready["ca"] else []),
         f"Data        {data}   kept between starts",
         f"Afresh      stop it, then: rm -r {shlex.quote(str(data))}",
@@ -40,6 +41,8 @@ def card(ready: dict[str, Any], data: Path, everything: str) -> str:
         f"  {ready['accounts'][0]['user']} in r4530 as well, which judges Rule 4530 filings",
         *_mine(ready),
         "",
+        *_people(ready),
+        "",
         "Paste this: a token, a folder, a file up, where it stands, and the application's answer.",
         "",
         *_commands(ready),
@@ -51,6 +54,15 @@ def _row(account: dict[str, Any], everything: str) -> str:
     mark = " *" if account["lockout"] else " +" if account["user"] == everything else ""
     may = _ACCESS[account["access"]] + mark
     return f"{account['user']:<11} {account['org']:<5} {may:<22} {account['password']}"
+
+
+def _people(ready: dict[str, Any]) -> Iterator[str]:
+    """Who may sign in at the portal, with the key for an authenticator app."""
+    head = ("PERSON", "ORG", "ROLE", "PASSWORD", "KEY FOR CODES")
+    yield "{:<33} {:<5} {:<19} {:<21} {}".format(*head)
+    for each in ready["people"]:
+        who, org, role = each["email"], each["org"], each["role"]
+        yield f"{who:<33} {org:<5} {role:<19} {each['password']:<21} {each['totp_secret']}"
 
 
 def _mine(ready: dict[str, Any]) -> Iterator[str]:

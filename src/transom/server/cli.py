@@ -35,6 +35,7 @@ from transom.server.system import SystemClock, SystemEntropy
 FAULT, BAD_SETTINGS, INTERRUPTED = 1, 78, 130
 _HIGHEST_PORT: Final = 65535
 _SFTP_PORT: Final = 2222
+_PORTAL_PORT: Final = 8090
 _KEY_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _HEAD: Final = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 _KEY_BYTES: Final = 32
@@ -132,6 +133,15 @@ def demo(  # noqa: PLR0913 - each is an option
             help="SFTP; by default 2222, or a free port where --http-port takes one.",
         ),
     ] = None,
+    portal_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=_HIGHEST_PORT,
+            help="The portal for people; by default 8090, or a free port where --http-port takes"
+            " one.",
+        ),
+    ] = None,
     *,
     tls: Annotated[
         bool, typer.Option("--tls", help="Speak TLS, with certificates of an own authority.")
@@ -167,9 +177,13 @@ def demo(  # noqa: PLR0913 - each is an option
     sftp = sftp_port if sftp_port is not None else _SFTP_PORT if http_port else 0
     if sftp and sftp in (http_port, s3_port):
         raise typer.BadParameter("must not be the port of another door", param_hint="--sftp-port")
+    portal = portal_port if portal_port is not None else _PORTAL_PORT if http_port else 0
+    if portal and portal in (http_port, s3_port, sftp):
+        raise typer.BadParameter("must not be the port of another door", param_hint="--portal-port")
     logs.configure(log_level)
     wanted = tuple(mine or ())
-    sandbox.run_demo(sandbox.DemoOptions(data, http_port, s3_port, tls, ready_file, wanted, sftp))
+    options = sandbox.DemoOptions(data, http_port, s3_port, tls, ready_file, wanted, sftp, portal)
+    sandbox.run_demo(options)
 
 
 @app.command()
@@ -207,6 +221,7 @@ def _plan(chosen: Settings) -> Iterator[str]:
         ("token", chosen.token.listen, chosen.token_public_url),
         ("s3", chosen.s3.listen, chosen.s3.public_url),
         ("sftp", chosen.sftp.listen, ""),
+        ("portal", chosen.portal.listen, chosen.portal.public_url or ""),
         ("metrics", chosen.metrics.listen, ""),
     )
     for name, listen, url in doors:
@@ -221,7 +236,12 @@ def _plan(chosen: Settings) -> Iterator[str]:
 def _notes(chosen: Settings) -> Iterator[str]:
     """What works today, and needs a hand soon."""
     soon = SystemClock().wall() + _SOON
-    sections = {"rest": chosen.rest.tls, "token": chosen.token.tls, "s3": chosen.s3.tls}
+    sections = {
+        "rest": chosen.rest.tls,
+        "token": chosen.token.tls,
+        "s3": chosen.s3.tls,
+        "portal": chosen.portal.tls,
+    }
     for name, tls in sections.items():
         for file in (tls.certificate_file, tls.ecdsa_certificate_file) if tls else ():
             ends = _end_of(file) if file else soon

@@ -5,6 +5,7 @@ Nothing of it exists in `run`: the production form has no route, flag or account
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -16,28 +17,35 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from transom.client.presets import Server
 from transom.connector import Worker
 from transom.core import catalogue
 from transom.core.administration import NewAccount
 from transom.core.exchange import Exchange
+from transom.core.people.administration import OPERATOR_ORG, NewPerson, ReadyPerson
 from transom.core.publishing import Result
 from transom.core.retention import SYSTEM
 from transom.domain.entitlement import Entitlement, Level, PrincipalKind
 from transom.domain.errors import WrongState
 from transom.domain.identity import Organization
 from transom.domain.names import FileName, Place
+from transom.domain.people import Role
 from transom.domain.space import Application, Direction, OrgKind, SubSpace
+from transom.frontends.portal.inbox import InboxPage
 from transom.frontends.token.routes import PATH as TOKEN_PATH
+from transom.messages.inbox import Inbox
 from transom.processors.rule_4530.processor import APPLICATION as RULE_4530
 from transom.processors.rule_4530.processor import worker_for
 from transom.records import migrate
 from transom.server import tls
-from transom.server.assemble import assemble
+from transom.server.assemble import Assembled, assemble
 from transom.server.card import card
 from transom.server.demo_application import Beside, accept
 from transom.server.demo_files import demo_pdf, demo_zip
 from transom.server.listeners import Listener
+from transom.server.portal import Sandbox
 from transom.server.run import bound, limits_of, serve_until_stopped
 from transom.server.sections import (
     BlobSettings,
@@ -48,6 +56,8 @@ from transom.server.sections import (
     Listen,
     LogSettings,
     MetricsSettings,
+    PeopleSettings,
+    PortalSettings,
     RestSettings,
     S3Settings,
     SftpSettings,
@@ -75,6 +85,7 @@ class DemoOptions:
     mine: tuple[str, ...] = ()
     """Applications that the developer connects himself."""
     sftp_port: int = 0
+    portal_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,17 @@ class DemoAccount:
     org: str
     access: str
     lockout: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPerson:
+    """A person of the demo: all that it takes to sign in at the portal."""
+
+    email: str
+    password: str
+    totp_secret: str
+    role: str
+    org: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +149,20 @@ _ACCOUNTS = (
     _Wanted("0001ftp09", "0001", Level.BOTH, lockout=True),
     _Wanted("0002ftp01", "0002", Level.BOTH),
 )
+_OPERATOR = Organization(OPERATOR_ORG, "Operator", OrgKind.SERVICE_PROVIDER)
+_PEOPLE = (
+    (NewPerson("maria.alvarez@northgate.example", "Maria Alvarez", "0001", Role.USER), "firm user"),
+    (
+        NewPerson("tom.okafor@northgate.example", "Tom Okafor", "0001", Role.SUPER_ADMINISTRATOR),
+        "firm administrator",
+    ),
+    (NewPerson("sam.reyes@harborstreet.example", "Sam Reyes", "0002", Role.USER), "firm user"),
+    (
+        NewPerson("lena.fischer@operator.example", "Lena Fischer", OPERATOR_ORG, Role.ENTITLEMENT),
+        "operator",
+    ),
+)
+_TOTP_BYTES = 20
 EVERYTHING = "0001all01"
 """The account that is entitled to the whole catalogue of the guide, as far as firms may be."""
 
@@ -145,14 +181,14 @@ def run_demo(options: DemoOptions) -> None:
         rest = bound(Listen(LOOPBACK, options.http_port))
         s3 = bound(Listen(LOOPBACK, options.s3_port))
         sftp = bound(Listen(LOOPBACK, options.sftp_port))
+        portal = bound(Listen(LOOPBACK, options.portal_port))
         certificates = (
             tls.demo_authority(options.data / "tls", SystemClock().wall()) if options.tls else None
         )
-        settings = _settings(options, rest, s3, sftp)
-        program = assemble(settings, SystemClock(), SystemEntropy())
-        for database in program.databases.each():
-            migrate.up(database)
+        settings = _settings(options, _Sockets(rest, s3, sftp, portal))
+        program = _program(settings)
         accounts = _accounts(program.exchange, options.data)
+        people = _people(program.exchange, options.data)
         logins = _logins(program.exchange, options.data)
         mine = _mine(options, logins)
         context = None if certificates is None else tls.server_context(_tls(certificates))
@@ -160,9 +196,12 @@ def run_demo(options: DemoOptions) -> None:
         listeners = [
             Listener(rest, program.rest, context, (), limits),
             Listener(s3, program.s3, context, (), limits),
+            # Plain: passkeys want a certificate that browsers trust, or http://localhost.
+            Listener(portal, _portal(program), None, (), limits),
         ]
         door = sftp_door(settings, program.exchange, program.workers)
         ready = _ready(settings, certificates, accounts)
+        ready["people"] = [asdict(person) for person in people]
         if mine:
             ready["applications"] = [asdict(login) for login in mine]
 
@@ -196,6 +235,7 @@ def _ready(
         "rest": settings.rest.public_url,
         "token_url": settings.token_public_url + TOKEN_PATH,
         "s3": {"endpoint": s3.public_url, "region": s3.region, "bucket": s3.bucket},
+        "portal": settings.portal.public_url,
         "sftp": {
             "host": LOOPBACK,
             "port": sftp.port if sftp else 0,
@@ -233,9 +273,32 @@ def _only_one(data: Path) -> Iterator[None]:
         yield
 
 
-def _settings(
-    options: DemoOptions, rest: socket.socket, s3: socket.socket, sftp: socket.socket
-) -> Settings:
+def _program(settings: Settings) -> Assembled:
+    """The whole, on the present schema; what it says to people stays in its inbox."""
+    clock = SystemClock()
+    inbox = Inbox(clock)
+    pages = (InboxPage(inbox).route(),)
+    program = assemble(settings, clock, SystemEntropy(), sandbox=Sandbox(inbox, pages))
+    for database in program.databases.each():
+        migrate.up(database)
+    return program
+
+
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    rest: socket.socket
+    s3: socket.socket
+    sftp: socket.socket
+    portal: socket.socket
+
+
+def _portal(program: Assembled) -> ASGIApp:
+    assert program.portal is not None  # noqa: S101 - the demo's settings name its address
+    return program.portal
+
+
+def _settings(options: DemoOptions, sockets: _Sockets) -> Settings:
+    rest, s3, sftp, portal = sockets.rest, sockets.s3, sockets.sftp, sockets.portal
     keys = options.data / "keys"
     if not keys.exists():
         _write_private(keys, f"demo:{secrets.token_hex(32)}\n")
@@ -255,6 +318,10 @@ def _settings(
         token=TokenSettings(),
         s3=S3Settings(listen=at(s3), public_url=url(s3), virtual_host_domain="localhost"),
         sftp=SftpSettings(listen=at(sftp), host_key_directory=options.data / "ssh"),
+        portal=PortalSettings(
+            listen=at(portal), public_url=f"http://localhost:{portal.getsockname()[1]}"
+        ),
+        people=PeopleSettings(remember_hours=12),
         metrics=MetricsSettings(),
         exchange=ExchangeSettings(),
         limits=LimitSettings(),
@@ -298,6 +365,32 @@ def _seed(exchange: Exchange, data: Path) -> list[DemoAccount]:
     _logins(exchange, data)
     _seed_files(exchange, accounts[0].user)
     return accounts
+
+
+def _people(exchange: Exchange, data: Path) -> list[DemoPerson]:
+    """The demo's people, enrolled; made the first time on this data."""
+    kept = data / "people.json"
+    if not kept.exists():
+        made = [
+            DemoPerson(new.email, _words(), _totp_secret(), role, new.org) for new, role in _PEOPLE
+        ]
+        _write_private(kept, json.dumps([asdict(person) for person in made], indent=2))
+    with suppress(WrongState):
+        exchange.administration.add_organization(SYSTEM, _OPERATOR)
+    people = [DemoPerson(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
+    for person, (new, _) in zip(people, _PEOPLE, strict=True):
+        ready = ReadyPerson(new, person.password, person.totp_secret)
+        exchange.people.administration.have_ready(SYSTEM, ready)
+    return people
+
+
+def _words() -> str:
+    """A password that can be typed from a screen."""
+    return "-".join(secrets.token_hex(2) for _ in range(4))
+
+
+def _totp_secret() -> str:
+    return base64.b32encode(secrets.token_bytes(_TOTP_BYTES)).decode()
 
 
 def _application(name: str) -> Application:
