@@ -99,6 +99,16 @@ def sqlite_world(tmp_path: Path, sqlite_template: Path) -> Iterator[World]:
 
 
 @pytest.fixture
+def questionless(tmp_path: Path, sqlite_template: Path) -> Iterator[World]:
+    """An exchange whose people answer no questions, and whose devices may be remembered."""
+    path = tmp_path / "questionless.db"
+    shutil.copy(sqlite_template, path)
+    chosen = {"questions": False, "remember_hours": 12}
+    with made(tmp_path / "questionless", f"sqlite:///{path}", people=chosen) as world:
+        yield world
+
+
+@pytest.fixture
 def postgres_world(tmp_path: Path, postgres_url: str, postgres_template: str) -> Iterator[World]:
     """An exchange on PostgreSQL."""
     with (

@@ -14,7 +14,7 @@ import queue
 import secrets
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,10 +40,13 @@ from transom.domain.listing import Listing
 from transom.domain.names import FileName, Place
 from transom.domain.space import Application, Direction, Emptied, OrgKind, SubSpace
 from transom.domain.submission import AccessMethod, Client, Submission
+from transom.messages.inbox import Inbox
 from transom.records import migrate
 from transom.records.schema import audit
 from transom.server.assemble import Assembled, assemble
+from transom.server.courier import Courier
 from transom.server.listeners import Listener, bind, run, serve
+from transom.server.portal import Sandbox
 from transom.server.run import limits_of
 from transom.server.sections import (
     BlobSettings,
@@ -54,6 +57,8 @@ from transom.server.sections import (
     Listen,
     LogSettings,
     MetricsSettings,
+    PeopleSettings,
+    PortalSettings,
     RestSettings,
     S3Settings,
     SupportSettings,
@@ -186,6 +191,7 @@ class World:
     program: Assembled
     clock: MovableClock
     directory: Path
+    inbox: Inbox
     _count: int = field(default=0, repr=False)
 
     @property
@@ -273,8 +279,9 @@ class World:
         """The world behind its real listeners, in a thread."""
         settings = self.program.settings
         limits = limits_of(settings)
-        sockets = [bind("127.0.0.1", each.listen.port) for each in (settings.rest, settings.s3)]
-        apps = (self.program.rest, self.program.s3)
+        doors = (settings.rest, settings.s3, settings.portal)
+        sockets = [bind("127.0.0.1", each.listen.port) for each in doors]
+        apps = (self.program.rest, self.program.s3, self.program.portal)
         listeners = [
             Listener(sock, app, None, (), limits) for sock, app in zip(sockets, apps, strict=True)
         ]
@@ -290,11 +297,16 @@ class World:
             args=(serve(listeners, on_ready=on_ready, on_stop=self.program.drain, stop=stop),),
             daemon=True,
         )
+        courier = Courier(self.exchange.people.post)
         thread.start()
+        courier.start()
         assert ready.wait(20)
         try:
-            yield Served(settings.rest.public_url, settings.s3.public_url)
+            public = (settings.rest, settings.s3, settings.portal)
+            yield Served(*(str(each.public_url) for each in public))
         finally:
+            courier.ask_to_stop()
+            courier.join(20)
             loops[0].call_soon_threadsafe(stop.set)
             thread.join(20)
             assert not thread.is_alive()
@@ -306,6 +318,7 @@ class Served:
 
     rest: str
     s3: str
+    portal: str
 
     def caller(self, account: Account) -> Caller:
         """A program that signs in as this account, as the guide's samples do."""
@@ -410,6 +423,7 @@ def made(
     url: str,
     clock: MovableClock | None = None,
     identity_url: str | None = None,
+    people: Mapping[str, object] | None = None,
     **exchange: object,
 ) -> Iterator[World]:
     """A world on this database (which is brought up to the present schema).
@@ -420,7 +434,7 @@ def made(
     keys = directory / "keys"
     keys.write_text(f"test:{secrets.token_hex(32)}\n")
     keys.chmod(0o600)
-    rest, s3 = _free_port(), _free_port()
+    rest, s3, portal = _free_port(), _free_port(), _free_port()
     settings = Settings(
         database=DatabaseSettings(url=url, identity_url=identity_url, pool_size=4),
         blobs=BlobSettings(root=directory / "files"),
@@ -432,6 +446,10 @@ def made(
             public_url=f"http://127.0.0.1:{s3}",
             virtual_host_domain="localhost",
         ),
+        portal=PortalSettings(
+            listen=Listen("127.0.0.1", portal), public_url=f"http://localhost:{portal}"
+        ),
+        people=PeopleSettings(**(people or {})),  # type: ignore[arg-type]
         metrics=MetricsSettings(),
         exchange=ExchangeSettings(**exchange),  # type: ignore[arg-type]
         limits=LimitSettings(),
@@ -439,11 +457,12 @@ def made(
         logs=LogSettings(),
     )
     clock = clock or MovableClock()
-    program = assemble(settings, clock, SystemEntropy(), CHEAP)
+    inbox = Inbox(clock)
+    program = assemble(settings, clock, SystemEntropy(), CHEAP, Sandbox(inbox, ()))
     try:
         for database in program.databases.each():
             migrate.up(database)
-        world = World(program, clock, directory)
+        world = World(program, clock, directory, inbox)
         for org in ("0001", "0002"):
             world.organization(org)
         for name in ("app1", "app2"):

@@ -28,6 +28,7 @@ from transom.core.handoff import HandOff
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.multipart import Multiparts
 from transom.core.passwords import Argon2Cost, Passwords
+from transom.core.people.services import People
 from transom.core.present import PresentBook
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
@@ -55,10 +56,11 @@ from transom.frontends.shell import Door, Shell
 from transom.frontends.token.routes import PATH as TOKEN_PATH
 from transom.frontends.token.routes import TokenDoor
 from transom.frontends.workers import Workers
-from transom.ports import BlobStore, Clock, Entropy
+from transom.ports import BlobStore, Clock, Entropy, Messenger
 from transom.records import spaces
 from transom.records.database import Database
 from transom.server.host_keys import HostKeyDirectory
+from transom.server.people import people_services
 from transom.server.portal import Parts, Sandbox, portal_app
 from transom.server.sections import read_keys
 from transom.server.settings import Settings
@@ -141,8 +143,12 @@ def build_exchange(
     clock: Clock,
     entropy: Entropy,
     cost: Argon2Cost | None = None,
+    messenger: Messenger | None = None,
 ) -> Exchange:
-    """The use cases over real records and real bytes."""
+    """The use cases over real records and real bytes.
+
+    `messenger` carries messages to people in place of those that the settings name.
+    """
     root = settings.blobs.root
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     tools = Tools(
@@ -158,12 +164,22 @@ def build_exchange(
             settings.blobs.max_file_bytes,
         ),
     )
-    return _services(settings, tools, databases, cost or Argon2Cost())
+    passwords = Passwords(identity_key_ring(settings), cost or Argon2Cost())
+    people = people_services(
+        settings,
+        databases.identity,
+        identity_key_ring(settings),
+        passwords,
+        (clock, entropy),
+        messenger,
+    )
+    return _services(settings, tools, databases, passwords, people)
 
 
-def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argon2Cost) -> Exchange:
+def _services(
+    settings: Settings, tools: Tools, databases: Databases, passwords: Passwords, people: People
+) -> Exchange:
     identity, identity_keys = databases.identity, identity_key_ring(settings)
-    passwords = Passwords(identity_keys, cost)
     rights = RightsBook(identity, databases.exchange, tools.clock, settings.exchange.archive_days)
     sign_in = SignIn(identity, passwords, tools.clock)
     limits = settings.limits
@@ -193,6 +209,7 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
         scrub=Scrub(tools),
         sealers=sealers(settings, databases),
         administration=Administration(tools, identity, passwords),
+        people=people,
         check=_Check(databases, tools.blobs),
     )
 
@@ -209,7 +226,8 @@ def assemble(
     `sandbox` is the demo's: its messenger in place of the real ones, and its pages.
     """
     databases = connect(settings)
-    exchange = build_exchange(settings, databases, clock, entropy, cost)
+    messenger = sandbox.messenger if sandbox else None
+    exchange = build_exchange(settings, databases, clock, entropy, cost, messenger)
     workers = Workers(settings.exchange.worker_threads)
     answerer = Answerer(_support(settings))
     rest = RestDoor(

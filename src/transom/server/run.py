@@ -23,6 +23,7 @@ from transom.server import tls
 from transom.server.assemble import Assembled, Databases
 from transom.server.caretaker import Caretaker
 from transom.server.connections import ConnectionLimits
+from transom.server.courier import Courier
 from transom.server.listeners import BACKLOG, Listener, bind, serve
 from transom.server.listeners import run as run_loop
 from transom.server.sections import Listen, TlsSettings
@@ -140,13 +141,14 @@ def serve_until_stopped(
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain, and let go of everything; never over 10 s.
 
-    The caretaker runs beside, and the others do.
+    The caretaker and the courier run beside, and the others do.
 
     Raises:
         CannotListen: two programs, or two listeners, wanted one address at the same moment.
         OSError: on_ready raised it.
     """
-    beside = (Caretaker(program.exchange), *others)
+    courier = Courier(program.exchange.people.post)
+    beside: tuple[Beside, ...] = (Caretaker(program.exchange), courier, *others)
 
     def ready() -> None:
         for each in beside:

@@ -82,10 +82,10 @@ def _own_parts(person: Person) -> list[str]:
 def _is_common(lower: str) -> bool:
     if len(set(lower)) < _FEW_CHARACTERS or _rest_without_runs(lower) < MIN_PASSWORD // 2:
         return True
-    for text in (lower, lower.translate(_SWAPS)):
+    bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", lower)
+    for text in (lower, lower.translate(_SWAPS), bare, bare.translate(_SWAPS)):
         letters = re.sub(r"[^a-z]", "", text)
-        stem = re.sub(r"[\W\d_]+$", "", re.sub(r"^[\W\d_]+", "", text))
-        if letters in _COMMON or stem in _COMMON or _made_of_common(letters):
+        if letters in _COMMON or _made_of_common(letters):
             return True
     return False
 
