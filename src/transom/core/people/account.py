@@ -280,7 +280,7 @@ _ACTIVITY: Mapping[str, str] = MappingProxyType(
 def _told(entry: Entry) -> str:
     words, facts = _ACTIVITY[entry.action], json.loads(entry.detail)
     by = facts.get("by")
-    if by in FactorKind:
+    if by in set(FactorKind):  # 3.11 asks of a class only what is of it
         return f"{words} with {FactorKind(by).words}"
     return f"{words} ({by})" if by else words
 
