@@ -11,6 +11,7 @@ import pytest
 import transom.frontends
 from transom.domain.errors import ExchangeError, Refused
 from transom.frontends import errors as api
+from transom.frontends.portal import errors as portal
 from transom.frontends.s3 import errors as s3
 from transom.frontends.sftp import errors as sftp
 from transom.frontends.token import errors as token
@@ -18,6 +19,7 @@ from transom.frontends.token import errors as token
 DOMAIN, FRONTENDS = "transom.domain.", "transom.frontends."
 TABLES: dict[str, Mapping[type[ExchangeError], object]] = {
     "api": api.STATUS,
+    "portal": portal.PAGES,
     "s3": s3.ANSWERS,
     "sftp": sftp.STATUS,
     "token": token.ANSWERS,
@@ -71,6 +73,7 @@ def test_every_error_has_an_answer_on_every_front_end(name: str, kind: type[Exch
 
 def test_no_error_is_answered_as_a_fault_of_ours() -> None:
     assert 500 not in api.STATUS.values()
+    assert 500 not in {told.status for told in portal.PAGES.values()}
     assert 500 not in {status for status, _ in s3.ANSWERS.values()}
     assert 500 not in {status for status, _ in token.ANSWERS.values()}
 
