@@ -33,6 +33,7 @@ _UNREADABLE = (
     ArithmeticError,
     AttributeError,
     LookupError,
+    RecursionError,
     TypeError,
     ValueError,
     WebAuthnException,
