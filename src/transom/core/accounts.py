@@ -392,7 +392,7 @@ class Accounts:
     def _present(self, tx: Connection, name: str) -> Principal:
         """The account of this name, for this transaction alone to change."""
         found = identities.principal_to_change(tx, name)
-        if found is None:
+        if found is None or found.kind is PrincipalKind.PERSON:  # people have services of their own
             raise _missing(name)
         return found
 

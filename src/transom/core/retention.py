@@ -27,11 +27,14 @@ from transom.domain.submission import AccessMethod, State, Submission
 from transom.ports import Clock
 from transom.records import (
     audit,
+    factors,
     grants,
     identities,
     leases,
     listings,
     parts,
+    people,
+    person_sessions,
     sessions,
     submissions,
 )
@@ -260,11 +263,15 @@ class Retention:
         with self._identity.transaction() as tx:
             identities.sweep_sign_in(tx, now)
             grants.sweep_rates(tx, now)
+            factors.sweep_challenges(tx, now)
+            people.sweep_devices(tx, now)
             return grants.sweep(tx, now)
 
     def _forget_sessions(self, now: datetime) -> int:
+        with self._identity.transaction() as tx:
+            ended = person_sessions.sweep(tx, now - SESSION_GRACE)
         with self._tools.database.transaction() as tx:
-            return sessions.sweep(tx, now - SESSION_GRACE)
+            return ended + sessions.sweep(tx, now - SESSION_GRACE)
 
     def _note(
         self, tx: Connection, action: str, what: str, tracking_id: str = "", **facts: object
