@@ -80,7 +80,6 @@ async def sign_out(call: Call) -> Response:
     response = call.onward(START, "signed-out")
     for cookie in (Cookie.SESSION, Cookie.KEPT):
         call.around.jar.drop(response, cookie)
-    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 

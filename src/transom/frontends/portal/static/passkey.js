@@ -65,6 +65,7 @@
       told.textContent = "This browser has no passkeys. Use another way, or another browser.";
       continue;
     }
+    told.textContent = "";
     form.addEventListener("submit", async (event) => {
       if (form.elements.answer.value) return;
       event.preventDefault();
