@@ -15,6 +15,12 @@ from transom.domain.errors import ExchangeError
 SAMPLES = [
     errors.BadCredentials(),
     errors.GrantInvalid("the account has stopped"),
+    errors.LockedOut(datetime(2026, 11, 20, tzinfo=UTC)),
+    errors.FactorRejected("used"),
+    errors.FactorPaused(datetime(2026, 11, 20, tzinfo=UTC)),
+    errors.SessionEnded("idle", datetime(2026, 11, 20, tzinfo=UTC)),
+    errors.ProofNeeded(),
+    errors.InvitationEnded(),
     errors.NotEntitled("0001ftp01", "upload", "0001/crd/in"),
     errors.NotFound("0001/crd/out/file.zip"),
     errors.BadName("a#b", '"#" is not allowed.', character="#", suggestion="ab"),

@@ -122,7 +122,7 @@ class ProofNeeded(SignInError):
     code = "proof_needed"
 
     def __init__(self) -> None:
-        super().__init__("Confirm that it is you, with one of your factors, and try again.")
+        super().__init__("The last proof is too old for a change. Confirm that it is you, and try again.")
 
 
 class InvitationEnded(SignInError):

@@ -101,7 +101,7 @@ def kinds(tx: Connection, ids: Iterable[str]) -> dict[str, OrgKind]:
 
 _ACCOUNTS = (
     select(func.count())
-    .where(principals.c.home_org == organizations.c.id)
+    .where(principals.c.home_org == organizations.c.id, principals.c.kind != PrincipalKind.PERSON)
     .scalar_subquery()
     .label("accounts")
 )
@@ -223,14 +223,15 @@ _REGISTERED = select(
 
 
 def registered(tx: Connection, name: str) -> PrincipalRow | None:
-    """The principal of this name as it stands, or None."""
-    row = tx.execute(_REGISTERED.where(principals.c.name == name)).one_or_none()
+    """The account of this name as it stands, or None; people are not accounts."""
+    query = _REGISTERED.where(principals.c.name == name)
+    row = tx.execute(query.where(principals.c.kind != PrincipalKind.PERSON)).one_or_none()
     return None if row is None else _registered(row)
 
 
 def registered_after(tx: Connection, name: str, limit: int, org: str = "") -> list[PrincipalRow]:
-    """A page of principals (of one organization, or all) in the order of names, after this one."""
-    query = _REGISTERED.where(principals.c.name > name)
+    """A page of accounts (of one organization, or all) in the order of names, after this one."""
+    query = _REGISTERED.where(principals.c.name > name, principals.c.kind != PrincipalKind.PERSON)
     if org:
         query = query.where(principals.c.home_org == org)
     found = tx.execute(query.order_by(principals.c.name).limit(limit))
