@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -11,12 +12,14 @@ from urllib.parse import urljoin, urlsplit
 
 import pyotp
 import requests
+from sqlalchemy import func, select
 from world import World
 
 from transom.core.people.administration import NewPerson, ReadyPerson
 from transom.core.retention import SYSTEM
 from transom.domain.messages import Mail, TextMessage, VoiceCall
 from transom.domain.people import Role
+from transom.records.schema import outbox
 
 PASSWORD = "copper lantern orbit"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -58,21 +61,33 @@ def invited(world: World, email: str = "new@northgate.example", name: str = "Nor
 
 def mail(world: World, to: str) -> Mail:
     """The newest mail to somebody, once all that waits is delivered."""
-    world.exchange.people.post.deliver()
+    delivered(world)
     found = (each.message for each in world.inbox.messages())
     return next(each for each in found if isinstance(each, Mail) and each.to == to)
 
 
+def delivered(world: World) -> None:
+    """Wait until all that was to be sent is sent, by the courier or by us."""
+    until = time.monotonic() + 10
+    while True:
+        world.exchange.people.post.deliver()
+        with world.program.databases.identity.reading() as tx:
+            if not tx.execute(select(func.count()).select_from(outbox)).scalar_one():
+                return
+        assert time.monotonic() < until, "messages wait"
+        time.sleep(0.005)
+
+
 def subjects(world: World, to: str) -> list[str]:
     """The subjects of all mails to somebody, the newest first."""
-    world.exchange.people.post.deliver()
+    delivered(world)
     found = (each.message for each in world.inbox.messages())
     return [each.subject for each in found if isinstance(each, Mail) and each.to == to]
 
 
 def code_by_phone(world: World) -> str:
     """The code in the newest text message or call."""
-    world.exchange.people.post.deliver()
+    delivered(world)
     for each in world.inbox.messages():
         if isinstance(each.message, TextMessage):
             return _digits(each.message.text)

@@ -424,6 +424,7 @@ def made(
     clock: MovableClock | None = None,
     identity_url: str | None = None,
     people: Mapping[str, object] | None = None,
+    cost: Argon2Cost = CHEAP,
     **exchange: object,
 ) -> Iterator[World]:
     """A world on this database (which is brought up to the present schema).
@@ -458,7 +459,7 @@ def made(
     )
     clock = clock or MovableClock()
     inbox = Inbox(clock)
-    program = assemble(settings, clock, SystemEntropy(), CHEAP, Sandbox(inbox, ()))
+    program = assemble(settings, clock, SystemEntropy(), cost, Sandbox(inbox, ()))
     try:
         for database in program.databases.each():
             migrate.up(database)

@@ -57,7 +57,7 @@ def portal_app(settings: Settings, parts: Parts) -> ASGIApp | None:
             settings.support.phone or "", settings.support.url or "", settings.support.mail or ""
         ),
         band=_SANDBOX if parts.sandbox else "",
-        has_inbox=bool(parts.sandbox),
+        has_inbox=bool(parts.sandbox and parts.sandbox.pages),
     )
     pages = Pages(site, statics)
     jar = Jar(secure=public_url.startswith("https:"))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from visitors import Human, Visitor, code_by_phone, person
+from visitors import Human, Visitor, code_by_phone, delivered, person
 from world import World, made
 
 
@@ -82,7 +82,7 @@ def test_to_look_at_a_page_sends_no_code(
     visitor: Visitor, maria: Human, sqlite_world: World
 ) -> None:
     visitor.press(visitor.give_password(maria), "Text message")
-    sqlite_world.exchange.people.post.deliver()
+    delivered(sqlite_world)
 
     assert sqlite_world.inbox.messages() == ()
 
