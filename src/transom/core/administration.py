@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -51,6 +52,10 @@ class Administration(Accounts):
     def zone(self) -> ZoneInfo:
         """Where days are counted, and the zone for showing moments to an operator."""
         return self._tools.keeping.zone
+
+    def now(self) -> datetime:
+        """The exchange's time."""
+        return self._tools.clock.now()
 
     # --- organizations ---------------------------------------------------------------------------
 
@@ -170,7 +175,7 @@ class Administration(Accounts):
         if application not in self.catalogue().applications:
             raise NotFound(f"Application {application}", "Check the spelling.")
         if new.home_org == OPERATOR.id:
-            self._have_operator(actor)
+            self.have_operator(actor)
         principal, secret = self.have_account(actor, new)
         with self._tools.database.reading() as tx:
             held = spaces.entitlements_of(tx, principal.id)
@@ -181,7 +186,8 @@ class Administration(Accounts):
         self.entitle(actor, Entitlement(principal.id, "", application, "", Level.PROCESS))
         return principal, secret
 
-    def _have_operator(self, actor: Actor) -> None:
+    def have_operator(self, actor: Actor) -> None:
+        """Add the operator's own organization, unless it is there."""
         with self._identity.reading() as tx:
             is_there = identities.organization(tx, OPERATOR.id) is not None
         if not is_there:

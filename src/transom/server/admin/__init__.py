@@ -1,4 +1,4 @@
-"""transom-server admin: organizations, accounts, entitlements, applications and the catalogue.
+"""transom-server admin: organizations, accounts, people, entitlements, applications, catalogue.
 
 Data goes to standard output and everything else to standard error; secrets are printed once, alone.
 """
@@ -12,6 +12,7 @@ from transom.server.admin.applications import application, catalogue
 from transom.server.admin.entitlements import entitlement
 from transom.server.admin.errors import Desk
 from transom.server.admin.organizations import org
+from transom.server.admin.people import factor, person
 
 __all__ = ["admin", "catalogue"]
 
@@ -19,11 +20,13 @@ admin = typer.Typer(
     cls=Desk,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Organizations, accounts, entitlements and applications.",
+    help="Organizations, accounts, people, entitlements and applications.",
 )
 for _name, _commands in {
     "org": org,
     "account": account,
+    "person": person,
+    "factor": factor,
     "entitlement": entitlement,
     "application": application,
     "catalogue": catalogue,
