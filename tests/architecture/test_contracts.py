@@ -25,7 +25,10 @@ VIOLATIONS = {
         "rest/wire.py",
         "import transom.records.listings",
     ),
-    "Concrete stores and messengers are chosen in one place": ("core/browse.py", "import transom.blobs.disk"),
+    "Concrete stores and messengers are chosen in one place": (
+        "core/browse.py",
+        "import transom.blobs.disk",
+    ),
     "Only the core decides permissions": ("rest/routes.py", "import transom.domain.permission"),
     "Client, connector and processors stand alone": (
         "client/values.py",

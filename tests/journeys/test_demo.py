@@ -39,7 +39,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def test_the_ready_file_says_where_everything_is_and_who_may_enter(served: Demo) -> None:
     ready = served.ready
 
-    assert set(ready) == {"rest", "token_url", "s3", "sftp", "pid", "ca", "accounts"}
+    assert set(ready) == {
+        *("rest", "token_url", "s3", "sftp", "portal", "pid", "ca", "accounts", "people")
+    }
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", ready["rest"])
     assert ready["token_url"] == ready["rest"] + "/fip/rest/ews/oauth2/access_token"
     assert set(ready["s3"]) == {"endpoint", "region", "bucket"}

@@ -318,6 +318,7 @@ def test_it_does_not_even_load_the_demo() -> None:
     found = {name for name in loaded.stdout.decode().split() if name.startswith("transom.server")}
 
     assert not found & {f"transom.server.{name}" for name in ("sandbox", "card", "demo_files")}
+    assert "transom.frontends.portal.inbox" not in loaded.stdout.decode().split()
 
 
 # --- the end -------------------------------------------------------------------------------------

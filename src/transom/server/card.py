@@ -59,10 +59,10 @@ def _row(account: dict[str, Any], everything: str) -> str:
 def _people(ready: dict[str, Any]) -> Iterator[str]:
     """Who may sign in at the portal, with the key for an authenticator app."""
     head = ("PERSON", "ORG", "ROLE", "PASSWORD", "KEY FOR CODES")
-    yield "{:<33} {:<5} {:<19} {:<21} {}".format(*head)
+    yield "{:<31} {:<4} {:<13} {:<14} {}".format(*head)
     for each in ready["people"]:
-        who, org, role = each["email"], each["org"], each["role"]
-        yield f"{who:<33} {org:<5} {role:<19} {each['password']:<21} {each['totp_secret']}"
+        who, org, role = each["email"], each["org"], each["role"].removeprefix("firm ")
+        yield f"{who:<31} {org:<4} {role:<13} {each['password']:<14} {each['totp_secret']}"
 
 
 def _mine(ready: dict[str, Any]) -> Iterator[str]:

@@ -386,7 +386,7 @@ def _people(exchange: Exchange, data: Path) -> list[DemoPerson]:
 
 def _words() -> str:
     """A password that can be typed from a screen."""
-    return "-".join(secrets.token_hex(2) for _ in range(4))
+    return "-".join(secrets.token_hex(2) for _ in range(3))
 
 
 def _totp_secret() -> str:
