@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from folk import invited
 from sqlalchemy import Connection, event
 from world import Account, World
 
 from transom.core import rights as rights_module
 from transom.core.retention import SYSTEM
 from transom.core.rights import MAX_AGE_SECONDS, RightsBook
+from transom.domain.entitlement import Entitlement, Level
 from transom.domain.names import Place
 from transom.records import identities
 
@@ -153,3 +155,25 @@ def test_the_catalogue_has_its_archives_in_place(book: RightsBook) -> None:
 
     assert set(spaces) == {"in", "in_arcv", "out"}
     assert spaces["in_arcv"].retention_days == 30
+
+
+def test_a_persons_rights_never_exceed_those_of_the_organizations_accounts(world: World) -> None:
+    maria = invited(world)
+    person = world.exchange.people.administration.find(maria.email)
+    admin = world.exchange.administration
+    for application in ("app1", "app2"):
+        admin.entitle(SYSTEM, Entitlement(person.id, "0001", application, "", Level.BOTH))
+
+    def places() -> list[str]:
+        rights = world.exchange.tokens.acting(person.id, "").rights
+        return [str(place) for place, _ in rights.all()]
+
+    assert places() == []
+    world.account("0002", "both", "app1")  # another organization's account lends nothing
+    assert places() == []
+    firm = world.account("0001", "submit", "app1")
+    assert places() == ["0001/app1/in"]
+    world.entitle(firm, "0001", "app1", "download")
+    assert places() == ["0001/app1/in", "0001/app1/in_arcv", "0001/app1/out"]
+    admin.set_account_active(SYSTEM, firm.name, active=False)
+    assert places() == []

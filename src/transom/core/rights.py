@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from transom.domain.entitlement import Actor, Rights, rights_of
+from transom.domain.entitlement import Actor, PrincipalKind, Rights, rights_of
 from transom.domain.identity import Principal
 from transom.domain.space import Catalogue
 from transom.ports import Clock
@@ -46,12 +46,21 @@ class RightsBook:
             principal.name,
             principal.kind,
             principal.home_org,
-            self.of(principal.id),
+            self._rights(principal),
             source,
             request_id,
             principal.unwrap_forms,
             principal.epoch,
         )
+
+    def _rights(self, principal: Principal) -> Rights:
+        """A person's never exceed the organization's: what its own accounts hold in all."""
+        held = self.of(principal.id)
+        if principal.kind is not PrincipalKind.PERSON or not held.places:
+            return held
+        with self._identity.reading() as tx:
+            accounts = identities.account_ids(tx, principal.home_org)
+        return held.within(self.of(each) for each in accounts)
 
     def of(self, principal_id: str) -> Rights:
         """The present rights of a principal."""

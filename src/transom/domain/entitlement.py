@@ -102,6 +102,20 @@ class Rights:
         """The right at a place, or None: not entitled there, or no such place."""
         return self.places.get((place.org, place.application), {}).get(place.sub_space)
 
+    def within(self, others: Iterable[Rights]) -> Rights:
+        """These rights, as far as the others in all hold them too."""
+        bounds: dict[Place, frozenset[Action]] = {}
+        for other in others:
+            for place, right in other.all():
+                bounds[place] = bounds.get(place, frozenset()) | right.actions
+        cut: dict[tuple[str, str], dict[str, Right]] = {}
+        for place, right in self.all():
+            actions = right.actions & bounds.get(place, frozenset())
+            if actions:
+                spaces = cut.setdefault((place.org, place.application), {})
+                spaces[place.sub_space] = Right(right.space, actions)
+        return Rights(MappingProxyType(cut))
+
     def all(self) -> Iterator[tuple[Place, Right]]:
         """Every place with the right there, ordered by organization, application, sub-space."""
         for (org, application), spaces in sorted(self.places.items()):

@@ -122,7 +122,9 @@ class ProofNeeded(SignInError):
     code = "proof_needed"
 
     def __init__(self) -> None:
-        super().__init__("The last proof is too old for a change. Confirm that it is you, and try again.")
+        super().__init__(
+            "The last proof is too old for a change. Confirm that it is you, and try again."
+        )
 
 
 class InvitationEnded(SignInError):

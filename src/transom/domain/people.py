@@ -228,7 +228,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A session under a new id, one step further (see its `assurance`), and the device cookie to set ("" to leave it).
+    """A session under a new id, one step further, and the device cookie to set ("" to leave it).
 
     The device cookie makes this browser a known one for a month; whoever guesses elsewhere cannot
     close the account to it.

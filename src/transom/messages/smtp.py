@@ -45,7 +45,11 @@ class SmtpMessenger:
         if not isinstance(message, Mail):
             raise Undeliverable("no gateway for text messages and calls is set")
         try:
-            asyncio.run(self._send(message))
+            letter = written(message, self._server.sender)
+        except ValueError as failure:  # a line break in a header line
+            raise Undeliverable("its address or subject cannot stand in a mail") from failure
+        try:
+            asyncio.run(self._send(letter))
         except aiosmtplib.SMTPRecipientsRefused as refused:
             worst = max(refused.recipients, key=lambda each: each.code)
             raise _told(worst.code, worst.message) from refused
@@ -54,10 +58,10 @@ class SmtpMessenger:
         except (aiosmtplib.SMTPException, OSError) as failure:
             raise Unavailable("mail server") from failure
 
-    async def _send(self, mail: Mail) -> None:
+    async def _send(self, letter: EmailMessage) -> None:
         server = self._server
         await aiosmtplib.send(
-            written(mail, server.sender),
+            letter,
             hostname=server.host,
             port=server.port,
             username=server.user,

@@ -242,6 +242,16 @@ def _registered(row: Row[Any]) -> PrincipalRow:
     return PrincipalRow(read_principal(row), row.created_at, bool(row.org_active))
 
 
+def account_ids(tx: Connection, org: str) -> list[str]:
+    """The accounts that call an organization home and were not stopped, by id."""
+    query = select(principals.c.id).where(
+        principals.c.home_org == org,
+        principals.c.kind == PrincipalKind.ACCOUNT,
+        principals.c.active,
+    )
+    return list(tx.execute(query.order_by(principals.c.id)).scalars())
+
+
 def names(tx: Connection, ids: Iterable[str]) -> dict[str, str]:
     """The name of each of these principals that is there, by its id."""
     query = select(principals.c.id, principals.c.name)
