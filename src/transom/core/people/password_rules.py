@@ -76,6 +76,7 @@ def _refusal(password: str, person: Person) -> str:
 def _own_parts(person: Person) -> list[str]:
     texts = (person.email, person.name, person.org_name)
     parts = {part for text in texts for part in re.split(r"[\W_]+", text.lower())}
+    parts.add(person.email.lower())
     return sorted((part for part in parts if len(part) >= _SHORTEST_PART), key=len, reverse=True)
 
 

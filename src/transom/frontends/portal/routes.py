@@ -289,7 +289,8 @@ class PortalDoor:
         ended = error if isinstance(error, SessionEnded) else None
         response = call.page("signed_out.html", 401, ended=ended, onward=onward, half=half)
         if ended is not None:
-            self._around.jar.drop(response, Cookie.SESSION)
+            # The cookie stays until a new one takes its place: by it the forms of other windows
+            # are known for what they are, and what was typed into them is kept too.
             response = self._with_what_was_typed(call, response, None)
         return response
 
