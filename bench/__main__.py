@@ -13,6 +13,7 @@ from bench import (
     listing,
     machine,
     nginx,
+    people,
     report,
     s3_signatures,
     sftp,
@@ -33,6 +34,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "client": client.measure,
     "sftp": sftp.measure,
     "s3-signatures": s3_signatures.measure,
+    "people": people.measure,
 }
 
 

@@ -55,9 +55,11 @@ def by_digests(tx: Connection, digests: Iterable[str]) -> tuple[PersonSession, P
     return PersonSession(**kept), read_person(row)
 
 
-def of(tx: Connection, principal_id: str) -> list[PersonSession]:
-    """The sessions of a person, the last seen first."""
-    query = select(person_sessions).where(person_sessions.c.principal_id == principal_id)
+def of(tx: Connection, principal_id: str, assurance: str) -> list[PersonSession]:
+    """The sessions of a person at this level, the last seen first."""
+    query = select(person_sessions).where(
+        person_sessions.c.principal_id == principal_id, person_sessions.c.assurance == assurance
+    )
     found = tx.execute(query.order_by(person_sessions.c.seen_at.desc(), person_sessions.c.id))
     return [PersonSession(**row) for row in found.mappings()]
 

@@ -191,12 +191,8 @@ class Account:
         now = self._kit.clock.now()
         with self._kit.identity.reading() as tx:
             _, row = self._sessions.require(tx, session, Assurance.FULL)
-            kept = person_sessions.of(tx, row.person.id)
-        standing = (
-            each
-            for each in kept
-            if each.assurance == Assurance.FULL and each.principal_epoch == row.principal.epoch
-        )
+            kept = person_sessions.of(tx, row.person.id, Assurance.FULL)
+        standing = (each for each in kept if each.principal_epoch == row.principal.epoch)
         shown = (self._sessions.shown(each, row) for each in standing)
         return [each for each in shown if now < each.idle_ends_at]
 

@@ -32,6 +32,7 @@ from transom.domain.errors import (
 )
 from transom.domain.identity import Principal
 from transom.domain.people import (
+    Assurance,
     Display,
     Factor,
     FactorKind,
@@ -201,7 +202,7 @@ class PeopleAdministration:
             latest = people.latest_invitation(tx, row.person.id)
             live = self._proofs.live(tx, row)
             sources = identities.sources(tx, name_key(row.person.email))
-            open_sessions = person_sessions.of(tx, row.person.id)
+            open_sessions = person_sessions.of(tx, row.person.id, Assurance.FULL)
         told = self._told(row, latest, has_factors=bool(live)) if latest else None
         paused = [
             (each.source_key, each.closed_until)
