@@ -48,7 +48,8 @@ class Door:
     `hosts` are the only values of Host (without port) that are served, in lower case; an empty set
     serves all; what stands in `any_host` is served under every name, for probes by address.
     `request_id_header` carries the id in answers. `wrong_host` and `defect` make the
-    answers for those two cases, from the request id.
+    answers for those two cases, from the request id. What stands below `secret_below` in a path is
+    a secret, and no log shows it.
     """
 
     name: str
@@ -57,6 +58,12 @@ class Door:
     wrong_host: Callable[[str], Response]
     defect: Callable[[str], Response]
     any_host: frozenset[str] = frozenset()
+    secret_below: str = ""
+
+    def shown(self, path: str) -> str:
+        """A path as logs may show it."""
+        below = self.secret_below
+        return f"{below}***" if below and path.startswith(below) else path
 
 
 class Shell:
@@ -144,7 +151,7 @@ class _Request:
         return {
             "door": door,
             "method": method,
-            "path": self._scope["raw_path"].decode("latin-1"),
+            "path": self._door.shown(self._scope["raw_path"].decode("latin-1")),
             "query": redact_query(self._scope["query_string"].decode("latin-1")),
             "status": self.status or 499,  # 499: the client went away before an answer
             "source": client[0] if client else "",

@@ -83,4 +83,5 @@ def _door(public_url: str, pages: Pages) -> Door:
             "Nothing you sent was lost or half done.",
             request_id,
         ),
+        secret_below="/invitation/",  # noqa: S106 - the path, not the secret
     )

@@ -7,7 +7,7 @@ import re
 import pytest
 import requests
 from visitors import Human, Visitor, invited
-from world import Served, World
+from world import Served, World, access_log
 
 from transom.domain.people import Assurance
 from transom.frontends.portal.routes import ROUTES, Route
@@ -198,6 +198,15 @@ def test_static_files_are_served_to_be_kept(common: Served, stranger: Visitor, m
 
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
+
+
+def test_a_link_of_an_invitation_is_in_no_log(stranger: Visitor) -> None:
+    with access_log() as lines:
+        stranger.press(stranger.open("/invitation/very-secret-link"), "Start")
+
+    told = [lines.get(timeout=10).__dict__ for _ in range(2)]
+    assert [each["path"] for each in told] == ["/invitation/***"] * 2
+    assert "very-secret-link" not in str(told)
 
 
 def test_the_sandbox_is_no_page_of_run(stranger: Visitor) -> None:
