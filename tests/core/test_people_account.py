@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from folk import ELSEWHERE, HOME, PASSWORD, Human, enrolled, invited
+from folk import ANSWERS, ELSEWHERE, HOME, PASSWORD, Human, enrolled, invited
 from world import World
 
 from transom.core.people.administration import NewPerson, ReadyPerson
@@ -13,6 +13,7 @@ from transom.domain.entitlement import Actor, PrincipalKind, Rights
 from transom.domain.errors import (
     BadCredentials,
     BadParameter,
+    FactorPaused,
     FactorRejected,
     InvitationEnded,
     LockedOut,
@@ -66,6 +67,38 @@ def test_every_change_needs_a_proof_of_the_last_ten_minutes(world: World) -> Non
     answer = maria.next_code()
     session = maria.people.sign_in.verify(session, maria.visit, factor, answer).session
     assert len(account.new_recovery_codes(session, HOME)) == 10
+
+
+def test_a_proof_makes_no_session_last_longer(sqlite_world: World) -> None:
+    maria = enrolled(sqlite_world).sign_in()
+    session, visit = session_of(maria), maria.visit
+    told = len(maria.mails())
+    sqlite_world.clock.pass_time(timedelta(minutes=20))
+    answer = maria.next_code()
+    entered = maria.people.sign_in.verify(session, visit, maria.factor(session), answer)
+
+    assert entered.session.ends_at == session.ends_at
+    assert entered.session.opened_at == session.opened_at
+    assert entered.session.is_proven(sqlite_world.clock.now())
+    assert len(maria.mails()) == told
+
+
+def test_wrong_codes_at_a_set_up_pause_it_and_close_nothing(world: World) -> None:
+    maria = invited(world)
+    people, session = world.exchange.people, maria.start()
+    people.enrolment.set_password(session, HOME, PASSWORD)
+    people.enrolment.set_questions(session, HOME, ANSWERS)
+    setup = people.setup.begin(session, HOME, FactorKind.AUTHENTICATOR)
+    for _ in range(10):
+        with pytest.raises(FactorRejected):
+            people.setup.confirm(session, HOME, setup.id, "000000")
+
+    with pytest.raises(FactorPaused):
+        people.setup.confirm(session, HOME, setup.id, "000000")
+    assert people.sign_in.resume(HOME, session.token)
+    world.clock.pass_time(timedelta(minutes=31))
+    maria.add_app(session)
+    assert len(people.enrolment.state(session).factors) == 1
 
 
 def test_a_set_up_begun_in_time_is_not_confirmed_too_late(sqlite_world: World) -> None:

@@ -266,8 +266,7 @@ _ACTIVITY: Mapping[str, str] = MappingProxyType(
         "person.session_ended": "A session was ended",
         "person.sessions_ended": "All other sessions were ended",
         "person.devices_forgotten": "Remembered devices were forgotten",
-        "person.locked": "Locked by an administrator",
-        "person.unlocked": "Unlocked by an administrator",
+        "person.proven": "Confirmed for a change",
     }
 )
 """What a person is shown of the audit trail, in words."""

@@ -19,7 +19,6 @@ from transom.domain.errors import (
     FactorRejected,
     NotFound,
     NotSupported,
-    SignInError,
     WrongState,
 )
 from transom.domain.people import (
@@ -107,7 +106,8 @@ class FactorSetup:
             FactorRejected: `why` is "wrong", "used" or "expired".
             BadParameter: parameter "label".
             NotFound: no such set-up begun in this session.
-            LockedOut, SessionEnded, ProofNeeded
+            FactorPaused: too many wrong answers.
+            SessionEnded, ProofNeeded
         """
         label = read_label(label)
         bound: list[FactorRow] = []
@@ -116,13 +116,12 @@ class FactorSetup:
             waiting = factors.asked(tx, kept.id, SET_UP)
             if waiting is None or waiting.id != setup_id:
                 raise NotFound("What you were setting up", "Begin again.")
-            refusal: SignInError | None = self._proofs.count(
+            refusal = self._proofs.count_set_up(
                 tx,
                 kept,
                 row,
                 visit,
                 lambda: bound.append(self._prove(tx, row, waiting, answer, label)),
-                SET_UP,
             ).refusal
             if refusal is None:
                 (made,) = bound

@@ -34,10 +34,14 @@ PROOF = "proof"
 CHALLENGE_PURPOSE = "challenge"
 PAUSE = timedelta(minutes=30)
 WRONG_ANSWERS = 10
+_SET_UP = "set-up"
 _PASSKEY_LIFE = timedelta(minutes=5)
 
 _ORDER = (FactorKind.PASSKEY, FactorKind.AUTHENTICATOR, FactorKind.SMS, FactorKind.CALL)
 """The recommended kind first."""
+
+Prove = Callable[[], None]
+"""Returns quietly, or raises FactorRejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,7 @@ class Proofs:
         kept: PersonSession,
         row: PersonRow,
         visit: Visit,
-        prove: Callable[[], None],
+        prove: Prove,
         factor_id: str,
     ) -> Proven:
         """Run a proof under the limits, and count it when it fails."""
@@ -188,11 +192,32 @@ class Proofs:
         except FactorPaused as paused:
             return Proven(paused)
         except (FactorRejected, Broken) as wrong:
-            rejected = wrong if isinstance(wrong, FactorRejected) else FactorRejected("expired")
+            rejected = _rejection(wrong)
             if rejected.why != "expired":
                 return self._count(tx, kept, row, caller, (standing, rejected, factor_id))
             return Proven(rejected)
         factors.forget_wrong_answers(tx, self.key(factor_id, row), caller.source_key)
+        return Proven()
+
+    def count_set_up(
+        self, tx: Connection, kept: PersonSession, row: PersonRow, visit: Visit, prove: Prove
+    ) -> Proven:
+        """Run the proof of a new factor: wrong answers pause setting up, and close nothing.
+
+        Whoever sets an app up sees its secret: there is nothing to guess, and a phone whose clock
+        is wrong must not cost the whole enrolment.
+        """
+        now, caller = self._kit.clock.now(), self.caller(kept, row, visit)
+        standing = lock_out.standing_alone(tx, caller, now)
+        try:
+            self._require_open(tx, _SET_UP, row, caller, standing)
+            prove()
+        except FactorPaused as paused:
+            return Proven(paused)
+        except (FactorRejected, Broken) as wrong:
+            key = self.key(_SET_UP, row)
+            identities.add_failure(tx, key, caller.source_key, now, known=standing.known)
+            return Proven(_rejection(wrong))
         return Proven()
 
     def _verify(
@@ -268,6 +293,10 @@ class Proofs:
         """Who answers, for the lock-out rule: on a known device, that one."""
         listed = row.principal.lists(visit.source)
         return Caller(row.person.email, visit.source, visit.request_id, listed, kept.device_id)
+
+
+def _rejection(wrong: FactorRejected | Broken) -> FactorRejected:
+    return wrong if isinstance(wrong, FactorRejected) else FactorRejected("expired")
 
 
 def closed_until(standing: Standing, now: datetime) -> datetime:

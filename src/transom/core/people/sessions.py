@@ -29,12 +29,16 @@ _SEEN_EXACT_TO = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """How far a new session has come, and by what: a device, an invitation, a fresh proof."""
+    """How far a new session has come, and by what: a device, an invitation, a fresh proof.
+
+    `before` is the session at level FULL that it goes on from: a proof makes no session last.
+    """
 
     assurance: Assurance
     device_id: str = ""
     invitation: InvitationRow | None = None
     proven: bool = False
+    before: PersonSession | None = None
 
 
 class PeopleSessions:
@@ -65,7 +69,7 @@ class PeopleSessions:
             device_id=at.device_id,
             source=visit.source,
             software=visit.software[:_SOFTWARE_CHARACTERS],
-            opened_at=now,
+            opened_at=at.before.opened_at if at.before else now,
             seen_at=now,
             ends_at=self._ends_at(at, now),
             proven_at=now if at.proven else None,
@@ -76,6 +80,8 @@ class PeopleSessions:
     def _ends_at(self, at: Opening, now: datetime) -> datetime:
         if at.invitation is not None:
             return at.invitation.ends_at
+        if at.before is not None:
+            return at.before.ends_at
         half_way = at.assurance is Assurance.PASSWORD
         return now + (HALF_WAY if half_way else self._kit.rules.session_life)
 

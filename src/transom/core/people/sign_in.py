@@ -41,6 +41,7 @@ from transom.domain.people import (
 )
 from transom.records import factors, grants, identities, people
 from transom.records.people import Device, PersonRow
+from transom.records.person_sessions import PersonSession
 
 _PASSKEY_PURPOSE = "passkey-request"
 _PASSKEY_LIFE = timedelta(minutes=5)
@@ -207,7 +208,10 @@ class PeopleSignIn:
             if refusal is None:
                 self._sessions.replace(tx, kept)
                 self._note_entry(tx, self._proofs.caller(kept, row, visit))
-                entered = self._enter(tx, row, visit, proven.kind or "", remember=remember)
+                if kept.assurance == Assurance.FULL:
+                    entered = self._go_on(tx, row, visit, kept)
+                else:
+                    entered = self._enter(tx, row, visit, proven.kind or "", remember=remember)
             else:
                 self._kit.note(tx, row.person, visit, "person.factor_wrong", code=refusal.code)
         self._kit.post.ring()
@@ -222,6 +226,12 @@ class PeopleSignIn:
         if caller.device_id:
             at_address = Caller(caller.name, caller.source, caller.request_id)
             lock_out.note_success(tx, at_address, now)
+
+    def _go_on(self, tx: Connection, row: PersonRow, visit: Visit, kept: PersonSession) -> Entered:
+        """The same session, freshly proven: it ends when it would have."""
+        opening = Opening(Assurance.FULL, kept.device_id, proven=True, before=kept)
+        self._kit.note(tx, row.person, visit, "person.proven")
+        return Entered(self._sessions.open(tx, row, visit, opening))
 
     def _enter(
         self, tx: Connection, row: PersonRow, visit: Visit, by: str, *, remember: bool
