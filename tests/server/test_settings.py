@@ -412,3 +412,37 @@ def test_tracking_lasts_at_least_as_long_as_the_archive(directory: Path) -> None
     found = problems(directory, exchange=["archive_days = 30", "tracking_days = 29"])
 
     assert list(found) == ["exchange.tracking_days"]
+
+
+# --- people --------------------------------------------------------------------------------------
+
+
+def test_a_portal_needs_its_name_and_a_mail_server(directory: Path) -> None:
+    found = problems(directory, portal=['listen = "127.0.0.1:8445"'])
+
+    assert found["portal.public_url"] == "portal.public_url: is needed with portal.listen."
+    assert "people are invited by mail" in found["mail.host"]
+
+
+def test_a_portal_that_others_reach_needs_encryption(directory: Path) -> None:
+    portal = ['listen = "0.0.0.0:8445"', 'public_url = "https://portal.example.net"']
+    found = problems(directory, portal=portal, mail=['host = "127.0.0.1"'])
+
+    assert list(found) == ["portal.listen"]
+    assert "it needs portal.tls or portal.behind_proxy" in found["portal.listen"]
+
+
+def test_mail_with_secrets_goes_to_no_other_machine_in_the_clear(directory: Path) -> None:
+    clear = 'security = "none"'
+
+    assert "mail.security" in problems(directory, mail=['host = "mail.example.net"', clear])
+    for host in ("127.0.0.1", "localhost"):
+        assert loaded(directory, mail=[f'host = "{host}"', clear]).mail.host == host
+
+
+def test_what_belongs_together_is_asked_for_together(directory: Path) -> None:
+    gateway = ['url = "https://api.twilio.com"']
+    found = problems(directory, mail=['user = "transom"'], gateway=gateway)
+
+    wanted = ["mail.password_file", "gateway.account", "gateway.token_file", "gateway.sender"]
+    assert list(found) == wanted

@@ -20,7 +20,7 @@ admin = typer.Typer(
     cls=Desk,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Organizations, accounts, people, entitlements, applications.",
+    help="Organizations, accounts, people, rights, applications.",
 )
 for _name, _commands in {
     "org": org,
