@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
 from requests.adapters import HTTPAdapter
 from visitors import PASSWORD, SECRET, Human, Page, Visitor, invited, mail, person
 from world import Served, World, made
@@ -313,3 +314,22 @@ def test_names_and_browsers_full_of_markup_are_text(
     assert page.text.count("<img src=x onerror=alert(1)>") >= 2
     assert "<img src=x" not in page.html
     assert "<script>alert" not in page.html
+
+
+def test_a_persons_password_alone_opens_no_other_door(served: Served, maria: Human) -> None:
+    url = f"{served.rest}/fip/rest/ews/oauth2/access_token?grant_type=client_credentials"
+    right = requests.post(url, auth=(maria.email, maria.password), timeout=20)
+    wrong = requests.post(url, auth=(maria.email, "wrong"), timeout=20)
+
+    assert (right.status_code, right.json()["error"]) == (400, "invalid_client")
+    assert {**right.json(), "requestId": ""} == {**wrong.json(), "requestId": ""}
+
+
+def test_guesses_at_the_token_service_count_at_the_portal_too(
+    served: Served, visitor: Visitor, maria: Human
+) -> None:
+    url = f"{served.rest}/fip/rest/ews/oauth2/access_token?grant_type=client_credentials"
+    for _ in range(5):
+        requests.post(url, auth=(maria.email, "wrong"), timeout=20)
+
+    assert visitor.give_password(maria).status == 429
