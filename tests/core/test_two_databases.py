@@ -8,6 +8,7 @@ from pathlib import Path
 
 import postgres
 import pytest
+from folk import enrolled
 from sqlalchemy import select
 from world import World, made
 
@@ -18,7 +19,7 @@ from transom.core.sign_in import Attempt
 from transom.domain.errors import GrantInvalid, NotEntitled, NotFound
 from transom.domain.submission import State
 from transom.records.database import Database
-from transom.records.schema import keys, sessions
+from transom.records.schema import keys, outbox, people, person_sessions, sessions
 
 SOURCE = "192.0.2.1"
 
@@ -109,3 +110,16 @@ def test_keys_live_with_who_there_is_and_sessions_and_held_uploads_with_what_is_
 
 def identities_of(world: World) -> Database:
     return world.program.databases.identity
+
+
+def test_people_live_with_the_identities(apart: World) -> None:
+    maria = enrolled(apart).sign_in()
+
+    with apart.program.databases.identity.reading() as tx:
+        assert tx.execute(select(people.c.full_name)).scalars().all() == ["Maria Alvarez"]
+    with apart.database.reading() as tx:
+        for table in (people, person_sessions, outbox):
+            assert tx.execute(select(table)).all() == []
+    apart.clock.pass_time(timedelta(days=40))
+    assert apart.exchange.retention.sweep().sessions == 1
+    assert maria.session
