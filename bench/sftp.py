@@ -191,7 +191,10 @@ def _openssh(directory: Path, key: Path, file: Path) -> Iterator[_Place]:
 
 
 def _with_children(pid: int) -> float:
-    """CPU seconds of a process and of its children that have ended."""
+    """CPU seconds of a process and of its children, once these have ended."""
+    until = time.monotonic() + servers.SECONDS_TO_START
+    while processes.children(pid) and time.monotonic() < until:
+        time.sleep(0.01)
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 

@@ -21,6 +21,7 @@ from prometheus_client import Counter, Gauge
 
 from transom.domain.errors import ExchangeError, GrantInvalid, Unavailable
 from transom.domain.identity import source_key
+from transom.frontends.sftp import ciphers
 from transom.frontends.sftp.connection import Connection
 from transom.frontends.sftp.files import Surroundings
 from transom.frontends.sftp.penalties import Penalties, Prices
@@ -115,6 +116,7 @@ class SftpDoor:
 
     async def _prepared(self) -> asyncssh.SSHServerConnectionOptions:
         refuse_small_groups()
+        ciphers.install()
         policy, timing = self.policy, self.timing
         options: asyncssh.SSHServerConnectionOptions
         options = await asyncssh.SSHServerConnectionOptions.construct(
