@@ -36,7 +36,12 @@ _UNWIND_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 _STOPPING = "The server stops. Connect again in a moment."
 
-SESSIONS = Gauge("transom_sftp_connections", "SFTP connections open, by whether signed in.", ["in"])
+SESSIONS = Gauge(
+    "transom_sftp_connections",
+    "SFTP connections open, by whether signed in.",
+    ["in"],
+    multiprocess_mode="livesum",
+)
 REFUSED = Counter("transom_sftp_refused_total", "SFTP connections turned away, by why.", ["why"])
 _log = logging.getLogger("transom.access")
 
