@@ -15,6 +15,7 @@ from bench import (
     nginx,
     report,
     sftp,
+    sftp_sessions,
     submissions,
     tokens,
     transfer,
@@ -31,6 +32,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "handoff": handoff.measure,
     "client": client.measure,
     "sftp": sftp.measure,
+    "sftp-sessions": sftp_sessions.measure,
 }
 
 
