@@ -242,26 +242,9 @@ class SftpSession(asyncssh.SSHServerSession[bytes]):
         length = min(length, wire.MAX_DATA)
         try:
             sending = self._files.handles.get(number, Sending)
-            if sending.is_at(offset) or not length:
-                self._give(request, sending.read(offset, length))
-                return
-        except ExchangeError as error:
-            self._refuse(request, "read", error)
-            return
-        work = self._read_elsewhere(request, sending, offset, length)
-        self._task = self._loop.create_task(work, context=self._context)
-
-    async def _read_elsewhere(
-        self, request: int, sending: Sending, offset: int, length: int
-    ) -> None:
-        try:
-            await self._files.move(sending, offset)
             self._give(request, sending.read(offset, length))
         except ExchangeError as error:
             self._refuse(request, "read", error)
-        except Exception:  # noqa: BLE001 - the boundary of a request
-            self._broke(request, "read")
-        self._next()
 
     def _give(self, request: int, content: bytes) -> None:
         if not content:
