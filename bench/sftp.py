@@ -87,6 +87,7 @@ def _compare(
     for number in range(setting.rounds + 1):  # the first warms the RAM disk up
         for side in (0, 1) if number % 2 else (1, 0):
             before = places[side].cpu()
+            places[side].make_room()
             with setting.watch(places[side].pid, f"{'Beside ' if side else ''}{job.what}"):
                 taken = _seconds(places[side], job, file)
             spent = places[side].cpu() - before

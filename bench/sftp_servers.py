@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import processes, seeding, servers
@@ -37,6 +38,10 @@ class Place:
     pid: int
     cpu: Callable[[], float]
     """CPU seconds of the server so far, once nobody is connected."""
+    make_room: Callable[[], None] = lambda: None
+    """Forget what was put. To be called right before the next put: memory that lies free for two
+    seconds goes back to a virtual machine's host, and whoever takes it then pays for fetching it.
+    OpenSSH's put truncates its file itself, at that moment."""
 
     @property
     def command(self) -> list[str]:
@@ -83,7 +88,7 @@ def filled(directory: Path, size: int) -> Path:
 
 @contextmanager
 def transom(directory: Path, client_key: Path, file: Path, workers: int = 1) -> Iterator[Place]:
-    """Ours, with the file published; each look at its CPU time removes what was put since."""
+    """Ours, with the file published."""
     port = free_port()
     config = servers.configure(directory, f"sqlite:///{directory}/transom.db")
     with config.open("a") as settings:
@@ -103,15 +108,16 @@ def transom(directory: Path, client_key: Path, file: Path, workers: int = 1) -> 
     kept = set(blobs.glob("*/*"))
     with servers.production(config) as server:
 
-        def cpu() -> float:
+        def make_room() -> None:
             for each in set(blobs.glob("*/*")) - kept:
-                each.unlink()  # makes room again
-            return cpu_seconds(server.pid)
+                each.unlink()
 
         _await(port)
         space = f"/{ORG}/{APPLICATION}"
         inbound, outbound = f"{space}/in", f"{space}/out/{NAME}"
-        yield Place(port, login.user, client_key, inbound, outbound, server.pid, cpu)
+        pid = server.pid
+        cpu = partial(cpu_seconds, pid)
+        yield Place(port, login.user, client_key, inbound, outbound, pid, cpu, make_room)
 
 
 @contextmanager
@@ -133,7 +139,7 @@ def openssh(directory: Path, client_key: Path, file: Path) -> Iterator[Place]:
     with processes.running([SSHD, "-D", "-e", "-f", config], directory / "log") as process:
         _await(port)
         pid = process.pid
-        yield Place(port, me, client_key, str(inbound), str(file), pid, lambda: _once_alone(pid))
+        yield Place(port, me, client_key, str(inbound), str(file), pid, partial(_once_alone, pid))
 
 
 def _once_alone(pid: int) -> float:
