@@ -14,6 +14,7 @@ from bench import (
     machine,
     nginx,
     report,
+    s3,
     s3_signatures,
     sftp,
     submissions,
@@ -32,6 +33,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "handoff": handoff.measure,
     "client": client.measure,
     "sftp": sftp.measure,
+    "s3": s3.measure,
     "s3-signatures": s3_signatures.measure,
 }
 
