@@ -30,7 +30,7 @@ from transom.domain.errors import (
     PayloadMismatch,
 )
 from transom.domain.signature import SignatureMismatch
-from transom.frontends.s3.framing import (
+from transom.frontends.s3.chunks import (
     LEAST_CHUNK,
     ChunkTooSmall,
     ContentIncomplete,
