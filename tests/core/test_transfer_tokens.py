@@ -18,6 +18,7 @@ from sqlalchemy import event
 from world import START as TIME
 from world import Account, World
 
+from transom.core import present
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.present import FRESH_SECONDS, TRUSTED_SECONDS, PresentBook
 from transom.core.retention import SYSTEM
@@ -536,6 +537,17 @@ def test_an_account_never_seen_is_refused_while_the_database_is_down(sqlite_worl
         tokens_with(sqlite_world, identity=identity).redeem(
             sign(sqlite_world, keys).arrived(), SOURCE, ""
         )
+
+
+def test_more_accounts_than_are_remembered_are_read_again(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(present, "_MAX_ENTRIES", 1)
+    both = [keys_of(granted(sqlite_world.account())) for _ in range(2)]
+
+    for _ in range(2):
+        assert all(permits(sqlite_world, keys) for keys in both)
+    assert len(sqlite_world.exchange.transfer_tokens._present._kept) == 1
 
 
 def test_every_refusal_has_a_code_of_its_own() -> None:
