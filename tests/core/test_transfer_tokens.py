@@ -347,6 +347,12 @@ def test_what_is_no_seal_does_not_open(junk: str) -> None:
         unseal(junk, "ASIA1", KeyRing([OLD]))
 
 
+@given(token=st.text() | st.binary().map(lambda raw: base64.b64encode(raw).decode()))
+def test_whatever_is_sent_as_a_token_is_refused(token: str) -> None:
+    with pytest.raises(TokenAltered):
+        unseal(token, "ASIA1", KeyRing([OLD]))
+
+
 def test_a_seal_opens_for_its_own_access_key_alone() -> None:
     with pytest.raises(TokenAltered):
         unseal(a_seal()[1], "ASIA2", KeyRing([OLD]))
