@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from frontends.s3.firm import BUCKET, Firm, branches, keys, refusal
-from world import Account, Served, World
+from world import Account, Served, World, xml
 
 from transom.core.retention import SYSTEM
 
@@ -288,6 +288,24 @@ def test_deleting_many_is_refused_key_by_key(s3: Any, filled: str) -> None:
         ("a<b&c", "AccessDenied"),
     ]
     assert s3.head_object(Bucket=BUCKET, Key=f"{filled}000.txt")["ContentLength"] == 6
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("POST", f"/{BUCKET}", (501, "NotImplemented")),
+        ("POST", f"/{BUCKET}/{OUT}/page-000.txt", (405, "MethodNotAllowed")),
+        ("PUT", "/", (405, "MethodNotAllowed")),
+        ("DELETE", "/", (405, "MethodNotAllowed")),
+        ("GET", f"/{BUCKET}/%FF", (400, "InvalidArgument")),
+    ],
+)
+def test_what_is_no_operation_is_refused(
+    firm: Firm, method: str, path: str, expected: tuple[int, str]
+) -> None:
+    answer = firm.ask(method, path)
+
+    assert (answer.status_code, xml(answer).findtext("Code")) == expected
 
 
 def test_a_listing_is_cut_to_the_rights_of_the_moment(shared: World, served: Served) -> None:

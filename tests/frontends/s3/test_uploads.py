@@ -426,6 +426,29 @@ def test_a_checksum_of_a_part_that_is_not_its_own_is_refused(s3: Any) -> None:
     assert refusal(parts.complete) == (400, "InvalidPart")
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"ChecksumAlgorithm": "XXHASH64"},
+        {"ChecksumAlgorithm": "SHA256", "ChecksumType": "FULL_OBJECT"},
+    ],
+    ids=str,
+)
+def test_a_checksum_that_we_cannot_verify_is_refused_at_the_beginning(
+    s3: Any, asked: dict[str, Any]
+) -> None:
+    where = {"Bucket": BUCKET, "Key": f"{IN}/unknown-checksum.bin"}
+
+    assert refusal(s3.create_multipart_upload, **where, **asked) == (400, "InvalidArgument")
+
+
+def test_a_checksum_of_the_whole_that_is_none_is_refused(s3: Any) -> None:
+    parts = Parts(s3, "no-checksum.bin")
+    parts.send(1, b"content")
+
+    assert refusal(parts.complete, ChecksumCRC32="not base64!") == (400, "InvalidArgument")
+
+
 # --- what is under way ---------------------------------------------------------------------------
 
 

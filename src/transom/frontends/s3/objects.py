@@ -10,7 +10,14 @@ from starlette.responses import Response
 from transom.core.bodies import Body
 from transom.core.checksums import Algorithm
 from transom.domain.entitlement import Actor
-from transom.domain.errors import BadParameter, NotEntitled, NotFound, NotSupported, TooLarge
+from transom.domain.errors import (
+    BadParameter,
+    ExchangeError,
+    NotEntitled,
+    NotFound,
+    NotSupported,
+    TooLarge,
+)
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, Place
 from transom.domain.space import Direction
@@ -68,6 +75,10 @@ async def _receive(around: Surroundings, body: Body, content: Content, sha256: s
         await intake.run(content)
         await intake.settle()
         return await around.workers.run(body.commit, sha256)
+    except ExchangeError as failure:
+        await intake.settle()
+        await around.workers.run(body.abort, failure.message)
+        raise
     except BaseException:
         await intake.settle()
         await around.workers.run(body.close)
