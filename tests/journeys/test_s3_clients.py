@@ -19,6 +19,7 @@ import unavailable
 from journeys.servers import Demo, Firm, demo
 
 CLIENTS = Path(sys.prefix) / "clients" / "bin"
+SAMPLES = Path(__file__).parent / "programs"
 BUCKET = "bucket-filex"
 APP = f"{BUCKET}/0001/app1"
 CONTENT = os.urandom(300_000)
@@ -78,10 +79,14 @@ class Machine:
         """A client, to its end."""
         if not (CLIENTS / program).exists():
             unavailable.missing(program, "not in .venv/clients; scripts/setup dev puts it there")
+        return self.execute(str(CLIENTS / program), *arguments, **extra)
+
+    def execute(self, *command: str, **extra: str) -> Done:
+        """Any program that knows the keys, to its end."""
         known = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
         trusted = {"AWS_CA_BUNDLE": self.ca, "SSL_CERT_FILE": self.ca} if self.ca else {}
         return subprocess.run(
-            [str(CLIENTS / program), *arguments],
+            command,
             cwd=self.home,
             env=known | self.keys | trusted | extra,
             capture_output=True,
@@ -120,6 +125,14 @@ class Machine:
     def s5cmd(self, *arguments: str) -> Done:
         return self.run("s5cmd", "--endpoint-url", self.endpoint, *arguments)
 
+    def minio(self, *arguments: str) -> Done:
+        program = str(PROGRAMS / "s3_by_minio.py")
+        return self.run("python", program, *arguments, ENDPOINT=self.endpoint)
+
+    def crt(self, *arguments: str) -> Done:
+        program = str(PROGRAMS / "s3_by_crt.py")
+        return self.execute(sys.executable, program, *arguments, ENDPOINT=self.endpoint)
+
 
 def aws(at: Machine, up: str) -> list[Done]:
     return [
@@ -155,6 +168,24 @@ def s5cmd(at: Machine, up: str) -> list[Done]:
         at.s5cmd("cp", f"s3://{APP}/out/file1.zip", "down.zip"),
         at.s5cmd("ls", f"s3://{APP}/out/"),
         at.s5cmd("rm", f"s3://{APP}/out/file1.zip"),
+    ]
+
+
+def minio(at: Machine, up: str) -> list[Done]:
+    return [
+        at.minio("put", up, "0001/app1/in/minio.bin"),
+        at.minio("get", "0001/app1/out/file1.zip", "down.zip"),
+        at.minio("ls", "0001/app1/out/"),
+        at.minio("rm", "0001/app1/out/file1.zip"),
+    ]
+
+
+def crt(at: Machine, up: str) -> list[Done]:
+    return [
+        at.crt("put", up, "0001/app1/in/crt.bin"),
+        at.crt("get", "0001/app1/out/file1.zip", "down.zip"),
+        at.aws("ls", f"s3://{APP}/out/"),  # it only transfers
+        at.crt("put", up, "0001/app1/out/crt.bin"),
     ]
 
 
@@ -227,7 +258,7 @@ def test_a_tool_with_an_altered_token_is_told_that_it_is_invalid(
 
 @pytest.mark.drill
 @pytest.mark.parametrize("served", ["over_tls", "plain"])
-@each_tool
+@pytest.mark.parametrize("tool", [*TOOLS, minio, crt], ids=lambda each: each.__name__)
 def test_a_tool_sends_large_files_in_parts(
     request: pytest.FixtureRequest, served: str, tmp_path: Path, tool: Tool
 ) -> None:
