@@ -19,7 +19,7 @@ import unavailable
 from journeys.servers import Demo, Firm, demo
 
 CLIENTS = Path(sys.prefix) / "clients" / "bin"
-SAMPLES = Path(__file__).parent / "programs"
+PROGRAMS = Path(__file__).parent / "programs"
 BUCKET = "bucket-filex"
 APP = f"{BUCKET}/0001/app1"
 CONTENT = os.urandom(300_000)
