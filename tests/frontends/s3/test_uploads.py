@@ -12,7 +12,7 @@ import pytest
 import requests
 from boto3.s3.transfer import TransferConfig
 from frontends.s3.firm import BUCKET, MIB, Firm, keys, refusal, tracking_id
-from world import Account, Served, World, place_and_name
+from world import Account, Served, World, place_and_name, xml
 
 from transom.core import following, multipart
 from transom.domain.submission import State
@@ -273,6 +273,16 @@ def test_there_are_ten_thousand_numbers(s3: Any, number: int) -> None:
     found = refusal(s3.upload_part, **parts.which, PartNumber=number, Body=b"x")
 
     assert found == (400, "InvalidArgument")
+
+
+def test_a_part_names_its_upload_and_its_number(firm: Firm) -> None:
+    path = f"/{BUCKET}/{IN}/half-named.bin"
+    upload = Parts(firm.client(), "half-named.bin")
+
+    for query in ("partNumber=1", f"uploadId={upload.id}"):
+        answer = firm.ask("PUT", f"{path}?{query}", b"x")
+        found = (answer.status_code, xml(answer).findtext("Code"))
+        assert found == (400, "InvalidArgument")
 
 
 def test_an_upload_is_its_uploaders_and_its_files(s3: Any, shared: World, served: Served) -> None:

@@ -54,6 +54,8 @@ _OVERRIDES: Final = {
 async def put(around: Surroundings, call: Call) -> None:
     """PutObject: one submission."""
     terms.check(call.scope)
+    if "partNumber" in call.query:  # a part by a client that lost its upload's id is no file
+        raise BadParameter("uploadId", "it is missing")
     place, name = call.new_file()
     check_length(call, SINGLE_PUT_BYTES)
     await _check_absence(around, call, place, name)
