@@ -14,6 +14,8 @@ from bench import (
     machine,
     nginx,
     report,
+    s3,
+    s3_signatures,
     sftp,
     sftp_sessions,
     submissions,
@@ -33,6 +35,8 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "client": client.measure,
     "sftp": sftp.measure,
     "sftp-sessions": sftp_sessions.measure,
+    "s3": s3.measure,
+    "s3-signatures": s3_signatures.measure,
 }
 
 

@@ -427,7 +427,11 @@ def made(
         keys=KeySettings(file=keys),
         rest=RestSettings(listen=Listen("127.0.0.1", rest), public_url=f"http://127.0.0.1:{rest}"),
         token=TokenSettings(),
-        s3=S3Settings(listen=Listen("127.0.0.1", s3), public_url=f"http://127.0.0.1:{s3}"),
+        s3=S3Settings(
+            listen=Listen("127.0.0.1", s3),
+            public_url=f"http://127.0.0.1:{s3}",
+            virtual_host_domain="localhost",
+        ),
         metrics=MetricsSettings(),
         exchange=ExchangeSettings(**exchange),  # type: ignore[arg-type]
         limits=LimitSettings(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -163,6 +163,17 @@ class BlobStore(Protocol):
             NotFound: no blob has this key.
             ValueError: start lies beyond the end, or either number is negative.
             Unavailable: the store failed.
+        """
+        ...
+
+    def join(self, key: str, parts: Sequence[str]) -> None:
+        """Make a blob of the bytes of others, one after the other, copying as little as it can.
+
+        The others, which were sealed and not joined, stay what they are; each is deleted by itself.
+
+        Raises:
+            NotFound: one of them is not there.
+            StorageFull, Unavailable: nothing is visible under key, or an orphan the sweep takes.
         """
         ...
 

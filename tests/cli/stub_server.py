@@ -50,13 +50,16 @@ class Stub:
     offers: int = 0
     bodies: list[bytes] = field(default_factory=list)
     about: dict[str, Any] | None = None
+    transfer_token: Answer = 404, {}
     ids: list[str] = field(default_factory=lambda: [ID])
 
-    def answer(  # noqa: PLR0911 - a table of resources
+    def answer(  # noqa: C901, PLR0911 - a table of resources
         self, method: str, path: str, content: Callable[[], bytes]
     ) -> Answer:
         if path.startswith("/.well-known/") and self.about is not None:
             return 200, self.about
+        if path.startswith("/S3TransferTokens/"):
+            return self.transfer_token
         if "access_token" in path:
             return 200, {"access_token": "token", "expires_in": 43200}
         if path.startswith("/tracking"):

@@ -340,6 +340,89 @@ class BlobStoreContract:
 
         staged.discard()
 
+    def test_blobs_are_joined_in_the_order_that_is_asked_for(self, store: BlobStore) -> None:
+        parts = [sealed(store, data) for data in (b"one, ", b"two, ", b"three")]
+        key = fresh_key()
+
+        store.join(key, [parts[0].key, parts[2].key, parts[1].key])
+
+        assert content(store, key) == b"one, threetwo, "
+
+    @pytest.mark.parametrize("sizes", [[], [0], [0, 0], [5, 0], [0, 5], [1], [7, 3, 0, 9, 1]])
+    def test_every_range_of_a_joined_blob_is_that_of_its_bytes(
+        self, store: BlobStore, sizes: list[int]
+    ) -> None:
+        data = [secrets.token_bytes(size) for size in sizes]
+        whole, key = b"".join(data), fresh_key()
+
+        store.join(key, [sealed(store, each).key for each in data])
+
+        for start in range(len(whole) + 1):
+            for length in (None, *range(len(whole) + 2)):
+                end = None if length is None else start + length
+                assert content(store, key, start, length) == whole[start:end]
+
+    def test_a_joined_blob_does_not_need_its_parts_nor_they_it(self, store: BlobStore) -> None:
+        first, second, third = (sealed(store, data) for data in (b"first", b"second", b"third"))
+        one, other = fresh_key(), fresh_key()
+        store.join(one, [first.key, second.key])
+        store.join(other, [second.key, third.key])
+
+        store.delete(first.key)
+        store.delete(other)
+
+        assert content(store, one) == b"firstsecond"
+        assert content(store, third.key) == b"third"
+        assert keys(store) == {one, second.key, third.key}
+
+    def test_nothing_is_joined_where_a_part_is_missing(self, store: BlobStore) -> None:
+        part, key = sealed(store, b"part"), fresh_key()
+
+        with pytest.raises(NotFound):
+            store.join(key, [part.key, fresh_key()])
+
+        assert keys(store) == {part.key}
+        assert keys(store, staged=True) == set()
+
+    def test_a_blob_is_never_replaced_by_a_joined_one(self, store: BlobStore) -> None:
+        part, there = sealed(store, b"part"), sealed(store, b"there")
+        joined = fresh_key()
+        store.join(joined, [there.key])
+
+        for key in (there.key, joined):
+            with pytest.raises(Unavailable):
+                store.join(key, [part.key])
+            assert content(store, key) == b"there"
+        assert keys(store, staged=True) == set()
+
+    def test_reading_goes_on_when_a_joined_blob_is_deleted_meanwhile(
+        self, store: BlobStore
+    ) -> None:
+        parts, key = [sealed(store, data) for data in (b"first", b"second")], fresh_key()
+        store.join(key, [part.key for part in parts])
+        reader = store.open(key)
+        for gone in (*(part.key for part in parts), key):
+            store.delete(gone)
+
+        with pytest.raises(NotFound):
+            store.open(key)
+        assert keys(store) == set()
+        assert reader.read(100) + reader.read(100) == b"firstsecond"
+        reader.close()
+        reader.close()
+        with pytest.raises(ValueError, match="closed"):
+            reader.read(1)
+
+    def test_a_deleted_joined_blob_is_gone_and_may_be_deleted_again(self, store: BlobStore) -> None:
+        part, key = sealed(store, b"part"), fresh_key()
+        store.join(key, [part.key])
+
+        store.delete(key)
+        store.delete(key)
+
+        assert keys(store) == {part.key}
+        assert keys(store, staged=True) == set()
+
     def test_the_sweep_leaves_the_bytes_of_a_live_session_alone(self, store: BlobStore) -> None:
         staged = store.stage()
         staged.write(0, b"still coming")

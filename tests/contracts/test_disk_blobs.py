@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from transom.blobs import spans
 from transom.blobs.disk import DiskBlobs, DiskCalls, DiskStaged
 from transom.blobs.spans import Spans
-from transom.domain.errors import NotSupported, StorageFull, Unavailable
+from transom.domain.errors import NotFound, NotSupported, StorageFull, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ class Faults:
     seen: Counter[str] = field(default_factory=Counter)
 
     def calls(self) -> DiskCalls:
-        names = ("pwrite", "pread", "fdatasync", "fsync", "link", "unlink")
+        names = ("pwrite", "pread", "fdatasync", "fsync", "link", "unlink", "rename")
         return DiskCalls(**{name: self._faulty(name) for name in names})
 
     def _faulty(self, name: str) -> Callable[..., Any]:
@@ -249,6 +249,79 @@ def test_a_crash_while_sealing_leaves_the_whole_blob_or_none_and_the_sweep_finds
     assert found or stale
     assert all(restarted.discard_staged(key) for key in stale)
     assert all(content(restarted, key) == DATA for key in found)
+
+
+STEPS_OF_JOINING = ["link 1", "link 2", "fsync 1", "rename 1", "fsync 2"]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", STEPS_OF_JOINING)
+def test_a_crash_while_joining_leaves_the_whole_blob_or_none_and_the_sweep_finds_the_rest(
+    root: Path, step: str, *, after: bool
+) -> None:
+    store = DiskBlobs(root, Chance())
+    parts = [sealed(store, data).key for data in (b"first", b"second")]
+    key = fresh_key()
+    with pytest.raises(MachineStops):
+        DiskBlobs(root, Chance(), Faults({step: MachineStops()}, after).calls()).join(key, parts)
+
+    restarted = DiskBlobs(root, Chance())
+    found, stale = keys(restarted) - set(parts), keys(restarted, staged=True)
+
+    assert found <= {key}
+    assert all(content(restarted, each) == b"firstsecond" for each in found)
+    assert all(restarted.discard_staged(each) for each in stale)
+    assert keys(restarted, staged=True) == set()
+    assert [content(restarted, each) for each in parts] == [b"first", b"second"]
+
+
+@pytest.mark.parametrize("step", ["rename 1", "unlink 2", "unlink 3"])
+def test_a_joined_blob_whose_deletion_broke_off_is_never_read_short(root: Path, step: str) -> None:
+    store = DiskBlobs(root, Chance())
+    key = fresh_key()
+    store.join(key, [sealed(store, data).key for data in (b"first", b"second")])
+    with pytest.raises(MachineStops):
+        DiskBlobs(root, Chance(), Faults({step: MachineStops()}).calls()).delete(key)
+
+    restarted = DiskBlobs(root, Chance())
+
+    assert (content(restarted, key) if key in keys(restarted) else b"firstsecond") == b"firstsecond"
+    restarted.delete(key)
+    assert all(restarted.discard_staged(each) for each in keys(restarted, staged=True))
+    assert key not in keys(restarted) | keys(restarted, staged=True)
+
+
+def test_a_joined_blob_that_lost_its_first_file_is_not_found(root: Path, store: DiskBlobs) -> None:
+    key = fresh_key()
+    store.join(key, [sealed(store, data).key for data in (b"first", b"second")])
+    (root / "blobs" / key[:2] / key / f"{0:016x}").unlink()
+
+    with pytest.raises(NotFound):
+        store.open(key)
+
+
+def test_a_joined_blob_being_removed_is_not_found(root: Path, store: DiskBlobs) -> None:
+    key = fresh_key()
+    store.join(key, [sealed(store, b"part").key])
+    descriptor = os.open(root / "blobs" / key[:2] / key, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+    with pytest.raises(NotFound):
+        store.open(key)
+    os.close(descriptor)
+    assert content(store, key) == b"part"
+
+
+def test_a_full_disk_while_joining_keeps_nothing_of_it(root: Path) -> None:
+    full = OSError(errno.ENOSPC, "no room")
+    store = DiskBlobs(root, Chance(), Faults({"fsync 3": full}).calls())
+    part = sealed(store, b"part")
+
+    with pytest.raises(StorageFull):
+        store.join(fresh_key(), [part.key])
+
+    assert keys(store) == {part.key}
+    assert keys(store, staged=True) == set()
 
 
 @dataclass
@@ -642,7 +715,7 @@ def test_the_operator_may_place_the_root_behind_a_link(tmp_path: Path) -> None:
 
 def test_what_is_not_ours_is_not_listed(root: Path, store: DiskBlobs) -> None:
     (root / "staging" / "lost+found").mkdir()
-    (root / "staging" / fresh_key()).mkdir()
+    os.mkfifo(root / "staging" / fresh_key())
     (root / "blobs" / "00" / ".nfs000001").write_bytes(b"")
 
     assert keys(store) | keys(store, staged=True) == set()

@@ -23,6 +23,7 @@ from transom.core.bodies import Bodies
 from transom.core.doorbell import Doorbell
 from transom.core.downloads import Downloads
 from transom.core.handoff import HandOff
+from transom.core.multipart import Multiparts
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.tools import Tools
@@ -31,7 +32,7 @@ from transom.domain.errors import Unavailable
 from transom.records.database import Database
 from transom.server.system import SystemEntropy
 
-CALLS = ("pwrite", "pread", "fdatasync", "fsync", "link", "unlink")
+CALLS = ("pwrite", "pread", "fdatasync", "fsync", "link", "unlink", "rename")
 
 
 class MachineStops(BaseException):
@@ -105,6 +106,10 @@ class Program:
     @property
     def bodies(self) -> Bodies:
         return Bodies(self.uploads, unwrap_forms=True)
+
+    @property
+    def multiparts(self) -> Multiparts:
+        return Multiparts(self.tools, self.uploads)
 
     @property
     def downloads(self) -> Downloads:

@@ -13,7 +13,7 @@ from world import Account, World
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.retention import SYSTEM
 from transom.core.signed_urls import CHECKSUM_HEADERS, Endpoint, SignedUrls
-from transom.domain import signature
+from transom.domain import presigned
 from transom.domain.entitlement import Action
 from transom.domain.errors import BadName, GrantInvalid, NotEntitled, SignInError
 from transom.domain.names import FileName, Place
@@ -265,8 +265,8 @@ def test_a_path_that_is_no_file_s_is_refused_even_when_signed(
     sqlite_world: World, path: str
 ) -> None:
     firm, key = sqlite_world.account(), ServerKey("k", b"k" * 32)
-    signer = signature.Signer(key.access_key_id, key.url_secret, "us-east-1", "http://127.0.0.1:9")
-    url = signature.presign(
+    signer = presigned.Signer(key.access_key_id, key.url_secret, "us-east-1", "http://127.0.0.1:9")
+    url = presigned.presign(
         signer,
         "GET",
         path,
@@ -281,9 +281,9 @@ def test_a_path_that_is_no_file_s_is_refused_even_when_signed(
 
 def test_a_signature_of_ours_that_names_no_account_is_refused(sqlite_world: World) -> None:
     key = ServerKey("k", b"k" * 32)
-    signer = signature.Signer(key.access_key_id, key.url_secret, "us-east-1", "http://127.0.0.1:9")
+    signer = presigned.Signer(key.access_key_id, key.url_secret, "us-east-1", "http://127.0.0.1:9")
     now, life = sqlite_world.clock.wall(), timedelta(seconds=60)
-    url = signature.presign(signer, "GET", f"/filex/{PLACE}/a.txt", now, life)
+    url = presigned.presign(signer, "GET", f"/filex/{PLACE}/a.txt", now, life)
 
     with pytest.raises(GrantInvalid):
         urls_with(sqlite_world, key).redeem(request_for(url), SOURCE, "")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from transom.domain import errors, signature
+from transom.domain import authorization, errors, signature
 from transom.domain.errors import ExchangeError
 
 # What is raised, made as the program makes it. Whatever is not here only gathers its kind.
@@ -25,6 +25,7 @@ SAMPLES = [
     errors.AlreadySubmitted("343dab32-516b-4e04-b60e-2526fa72e879"),
     errors.IncompleteUpload("343dab32-516b-4e04-b60e-2526fa72e879", 4096),
     errors.DigestMismatch("sha-256"),
+    errors.PayloadMismatch(),
     errors.WrongState("Submission 343dab32", "abandoned", "requested"),
     errors.Unavailable("database"),
     errors.StorageFull(),
@@ -33,6 +34,9 @@ SAMPLES = [
     signature.HeaderNotSigned("x-amz-acl"),
     signature.SignatureNotYetValid(datetime(2026, 11, 20, tzinfo=UTC)),
     signature.SignatureExpired(timedelta(seconds=60), datetime(2026, 11, 20, tzinfo=UTC)),
+    authorization.MalformedAuthorization("Authorization", "is missing"),
+    authorization.SignatureUnsupported(),
+    authorization.ClockSkewed(datetime(2026, 11, 20, tzinfo=UTC)),
 ]
 GATHERING = {
     ExchangeError,

@@ -16,27 +16,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transom.domain.errors import ExchangeError, GrantInvalid
+from transom.domain.presigned import Presigned, Signer, presign, read_presigned, verify_presigned
 from transom.domain.signature import (
     UNSIGNED_PAYLOAD,
     Credential,
     HeaderNotSigned,
     Headers,
     MalformedSignature,
-    Presigned,
     RawRequest,
     SignatureExpired,
     SignatureMismatch,
     SignatureNotYetValid,
     SignatureRefused,
-    Signer,
     canonical_query,
     canonical_request,
     decoded_query,
-    presign,
-    read_presigned,
     sign,
     signing_key,
-    verify_presigned,
 )
 
 REGION = "us-east-1"

@@ -27,8 +27,11 @@ from transom.domain.entitlement import Entitlement, Level
 from transom.domain.errors import ExchangeError, StorageFull, TooMany, Unavailable
 from transom.frontends import intake
 from transom.frontends.intake import Pace
-from transom.frontends.s3.routes import SINGLE_PUT_BYTES, S3Door
+from transom.frontends.s3.calls import Surroundings
+from transom.frontends.s3.objects import SINGLE_PUT_BYTES
+from transom.frontends.s3.routes import S3Door
 from transom.frontends.shell import Shell
+from transom.server.assemble import bucket_of
 from transom.server.listeners import Listener, bind
 from transom.server.system import SystemEntropy
 
@@ -259,7 +262,7 @@ def test_a_digest_that_is_none_is_refused(caller: Caller, value: str) -> None:
 
     answer = put(offer["preSignedUrl"], **{"Content-MD5": value})
 
-    assert (answer.status_code, error_of(answer)["Code"]) == (400, "InvalidArgument")
+    assert (answer.status_code, error_of(answer)["Code"]) == (400, "InvalidDigest")
 
 
 @pytest.mark.parametrize(
@@ -371,7 +374,8 @@ def _offer(world: World, account: Account, path: str) -> tuple[str, str]:
 @contextmanager
 def _serving_s3(world: World, pace: Pace) -> Iterator[int]:
     program = world.program
-    app = S3Door(program.exchange, program.workers, world.clock, pace)
+    bucket = bucket_of(program.settings)
+    app = S3Door(Surroundings(program.exchange, program.workers, bucket, pace), world.clock)
     door = program.s3._door  # type: ignore[attr-defined]
     with serving([Listener(bind("127.0.0.1", 0), Shell(app, door, SystemEntropy()))]) as found:
         yield found.port
@@ -688,14 +692,23 @@ def test_what_nobody_signed_is_refused(served: Served, target: str) -> None:
     assert (answer.status_code, error_of(answer)["Code"]) == (403, "AccessDenied")
 
 
-@pytest.mark.parametrize("method", ["POST", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_url_is_good_for_the_method_it_was_signed_for(caller: Caller, method: str) -> None:
+    url = caller.request_upload("0001/app1/in/method.bin")["preSignedUrl"]
+
+    answer = fetch(url, method)
+
+    assert (answer.status_code, error_of(answer)["Code"]) == (403, "SignatureDoesNotMatch")
+
+
+@pytest.mark.parametrize("method", ["PATCH", "OPTIONS"])
 def test_other_methods_are_refused_with_those_that_there_are(caller: Caller, method: str) -> None:
     url = caller.request_upload("0001/app1/in/method.bin")["preSignedUrl"]
 
     answer = fetch(url, method)
 
     assert (answer.status_code, error_of(answer)["Code"]) == (405, "MethodNotAllowed")
-    assert answer.headers["Allow"] == "GET, HEAD, PUT"
+    assert answer.headers["Allow"] == "GET, HEAD, PUT, POST, DELETE"
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,14 @@ def test_the_example_shows_the_defaults() -> None:
     text = (ROOT / "examples/transom.toml").read_text()
     commented = re.findall(r"^# ([a-z_0-9]+) = (.+)$", text, flags=re.MULTILINE)
     described = settings.describe()
-    examples = {"max_file_bytes", "identity_url", "identity_file", "behind_proxy", "extra_hosts"}
+    examples = {
+        "max_file_bytes",
+        "identity_url",
+        "identity_file",
+        "behind_proxy",
+        "extra_hosts",
+        "virtual_host_domain",
+    }
 
     for name, value in commented:
         shown = re.escape(value.strip('"'))

@@ -3,6 +3,8 @@
     <root>/staging/<key>      bytes being received; locked for as long as their session lives
     <root>/blobs/xx/<key>     blobs; xx is the key's first two digits, so 256 directories
 
+A blob that was put together from others is a directory in place of a file: see joined.py.
+
 Keys are the exchange's own (32 lower-case hexadecimal digits), and nothing else becomes a path.
 Everything is opened relative to a directory descriptor and never through a symbolic link.
 
@@ -16,42 +18,37 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import weakref
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from transom.blobs import joined
+from transom.blobs.calls import (
+    DIRECTORY,
+    FULL,
+    READ,
+    REAL_CALLS,
+    DiskCalls,
+    directory,
+    refusal,
+    translated,
+)
+from transom.blobs.joined import JoinedReader
+from transom.blobs.reading import DiskReader, window
 from transom.blobs.spans import PrefixDigest, Spans
-from transom.domain.errors import NotFound, StorageFull, Unavailable
+from transom.domain.errors import NotFound, Unavailable
 from transom.ports import Entropy, Sealed, StoredKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 _KEY: Final = re.compile("[0-9a-f]{32}")
 _SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-@dataclass(frozen=True, slots=True)
-class DiskCalls:
-    """The calls on which durability hangs. A test puts a failing or a dying one in their place."""
-
-    pwrite: Callable[[int, memoryview, int], int] = os.pwrite
-    pread: Callable[[int, int, int], bytes] = os.pread
-    fdatasync: Callable[[int], None] = os.fdatasync
-    fsync: Callable[[int], None] = os.fsync
-    link: Callable[..., None] = os.link
-    unlink: Callable[..., None] = os.unlink
-
-
-REAL_CALLS: Final = DiskCalls()
 
 
 class DiskBlobs:
@@ -62,13 +59,13 @@ class DiskBlobs:
 
     def __init__(self, root: Path, entropy: Entropy, calls: DiskCalls = REAL_CALLS) -> None:
         self._entropy = entropy
-        with _translated():
+        with translated():
             self._disk = _Disk(root, calls)
 
     def stage(self) -> DiskStaged:
         """Begin to receive bytes, in a file that this process locks until they are done with."""
         key = _legal(self._entropy.blob_key())
-        with _translated():
+        with translated():
             descriptor = os.open(key, _CREATE, 0o600, dir_fd=self._disk.staging)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,7 +74,9 @@ class DiskBlobs:
                 raise
         return DiskStaged(self._disk, key, descriptor)
 
-    def open(self, key: str, start: int = 0, length: int | None = None) -> DiskReader:
+    def open(
+        self, key: str, start: int = 0, length: int | None = None
+    ) -> DiskReader | JoinedReader:
         """Read a blob from start (bytes), for length bytes or to its end: what comes first.
 
         Raises:
@@ -85,22 +84,59 @@ class DiskBlobs:
             ValueError: not a key of ours, start beyond the end, or either number negative.
             Unavailable: the store failed.
         """
-        with _translated(), self._disk.shard(_legal(key)) as shard:
+        with translated(), self._disk.shard(_legal(key)) as shard:
             try:
                 status = os.stat(key, dir_fd=shard, follow_symlinks=False)
-                window = _window(status.st_size, start, length)
-                descriptor = os.open(key, _READ, dir_fd=shard)
+                if stat.S_ISDIR(status.st_mode):
+                    return joined.opened(self._disk.calls, key, shard, start, length)
+                asked = window(status.st_size, start, length)
+                descriptor = os.open(key, READ, dir_fd=shard)
             except FileNotFoundError as missing:
                 raise NotFound("The content of the file") from missing
-        return DiskReader(self._disk.calls, descriptor, window)
+        return DiskReader(self._disk.calls, descriptor, asked)
+
+    def join(self, key: str, parts: Sequence[str]) -> None:
+        """Make a blob of the bytes of others, one after the other. No byte is copied.
+
+        The others stay what they are until they are deleted, and so does this one.
+
+        Raises:
+            NotFound: one of them is not there.
+            ValueError: not a key of ours.
+            StorageFull, Unavailable: under key is nothing, a whole orphan, or what was there.
+        """
+        _legal(key)
+        disk, name = self._disk, _legal(self._entropy.blob_key())
+        with translated(), joined.gathering(disk.calls, name, disk.staging) as made:
+            self._gather(made, parts)
+            disk.synced(disk.calls.fsync, made)
+            with disk.shard(key) as shard:
+                # Never in place of a blob: a rename replaces no file, and no directory with files.
+                disk.calls.rename(name, key, src_dir_fd=disk.staging, dst_dir_fd=shard)
+                disk.synced(disk.calls.fsync, shard)
+
+    def _gather(self, made: int, parts: Sequence[str]) -> None:
+        at = 0
+        for part in parts:
+            with self._disk.shard(_legal(part)) as shard:
+                try:
+                    at += joined.add(self._disk.calls, part, shard, made, at)
+                except FileNotFoundError as missing:
+                    raise NotFound("The content of a part") from missing
 
     def delete(self, key: str) -> None:
         """Remove a blob. A key that is not there is no error.
 
         Not fsynced: should a power cut bring it back, no listing names it, and the sweep takes it.
         """
-        with _translated(), self._disk.shard(_legal(key)) as shard, suppress(FileNotFoundError):
-            self._disk.calls.unlink(key, dir_fd=shard)
+        disk = self._disk
+        with translated(), disk.shard(_legal(key)) as shard, suppress(FileNotFoundError):
+            try:
+                disk.calls.unlink(key, dir_fd=shard)
+            except IsADirectoryError:
+                # Out of sight at once; whoever reads it holds it there, and the sweep takes it.
+                disk.calls.rename(key, key, src_dir_fd=shard, dst_dir_fd=disk.staging)
+                self.discard_staged(key)
 
     def keys(self, *, staged: bool = False) -> Iterator[StoredKey]:
         """Every blob (or, with staged, all bytes being received), lazily and in no order.
@@ -114,11 +150,15 @@ class DiskBlobs:
 
     def discard_staged(self, key: str) -> bool:
         """Remove staged bytes that no live session, of any process, holds; True when removed."""
-        with _translated(), suppress(FileNotFoundError, BlockingIOError):
-            descriptor = os.open(_legal(key), _READ, dir_fd=self._disk.staging)
+        calls, staging = self._disk.calls, self._disk.staging
+        with translated(), suppress(FileNotFoundError, BlockingIOError):
+            descriptor = os.open(_legal(key), READ, dir_fd=staging)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._disk.calls.unlink(key, dir_fd=self._disk.staging)
+                if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                    joined.remove(calls, key, staging, descriptor)
+                else:
+                    calls.unlink(key, dir_fd=staging)
             finally:
                 os.close(descriptor)
             return True
@@ -232,13 +272,13 @@ class DiskStaged:
         if self._descriptor is None:
             raise ValueError("these bytes were sealed or discarded")
         if self._failure is not None:
-            raise _refusal(self._failure) from self._failure
+            raise refusal(self._failure) from self._failure
         return self._descriptor
 
     @contextmanager
     def _or_broken(self) -> Iterator[None]:
         """Whatever interrupts this block, the bytes are only good for discard() after it."""
-        with _translated():
+        with translated():
             try:
                 yield
             except BaseException as failure:
@@ -277,65 +317,6 @@ class DiskStaged:
             os.close(descriptor)
 
 
-class DiskReader:
-    """A window into one blob: an open file, so deleting the blob does not end the reading."""
-
-    def __init__(self, calls: DiskCalls, descriptor: int, window: range) -> None:
-        self._calls = calls
-        self._descriptor: int | None = descriptor
-        self._window = window
-        self._position = window.start
-        self._using = Lock()  # close() waits for a read: the number may be another file's at once
-
-    @property
-    def size(self) -> int:
-        """Bytes in the window."""
-        return len(self._window)
-
-    def read(self, limit: int) -> bytes:
-        """The next bytes, at least one and at most limit; empty at the end.
-
-        Raises:
-            Unavailable: the store failed, or the blob is shorter than it was.
-        """
-        with self._using:
-            piece = self._read(self._position, limit)
-            self._position += len(piece)
-            return piece
-
-    def read_at(self, offset: int, limit: int) -> bytes:
-        """Bytes from offset in the window, at least one and at most limit; empty from its end on.
-
-        Where read() goes on stays the same.
-
-        Raises:
-            Unavailable: the store failed, or the blob is shorter than it was.
-        """
-        if offset < 0:
-            raise ValueError(f"the offset {offset} is negative")
-        with self._using:
-            return self._read(self._window.start + offset, limit)
-
-    def _read(self, position: int, limit: int) -> bytes:
-        if self._descriptor is None or limit < 1:
-            raise ValueError(f"this reader is closed, or the limit {limit} is below 1")
-        wanted = min(limit, self._window.stop - position)
-        if wanted <= 0:
-            return b""
-        with _translated():
-            piece = self._calls.pread(self._descriptor, wanted, position)
-            if not piece:
-                raise OSError(errno.EIO, "the blob is shorter than it was")
-        return piece
-
-    def close(self) -> None:
-        """Let go of the blob. May be called twice."""
-        with self._using:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
-
-
 class _Disk:
     """What a store and its staged files share: two open directories, the calls, the health."""
 
@@ -344,7 +325,7 @@ class _Disk:
         self.failure: OSError | None = None  # the last failed fsync
         real = root.resolve()  # the operator may put a link before the root; none may be below it
         real.mkdir(mode=0o700, exist_ok=True)
-        with _directory(real.parent) as parent, _directory(real) as top:
+        with directory(real.parent) as parent, directory(real) as top:
             self.staging = self._held("staging", top)
             self.blobs = self._held("blobs", top)
             for name in _SHARDS:
@@ -354,21 +335,21 @@ class _Disk:
                 os.fsync(changed)
 
     def shard(self, key: str) -> AbstractContextManager[int]:
-        return _directory(key[:2], self.blobs)
+        return directory(key[:2], self.blobs)
 
     def synced(self, call: Callable[[int], None], descriptor: int) -> None:
         """Unless there was no room, a failure means that bytes are lost, of this file or others."""
         try:
             call(descriptor)
         except OSError as failure:
-            if failure.errno not in _FULL:
+            if failure.errno not in FULL:
                 self.failure = failure
             raise
 
     def _held(self, name: str, parent: int) -> int:
         with suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=parent)
-        descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
+        descriptor = os.open(name, DIRECTORY, dir_fd=parent)
         # Open until the store and its staged bytes are forgotten; at exit threads may still use it.
         weakref.finalize(self, os.close, descriptor).atexit = False
         return descriptor
@@ -380,40 +361,15 @@ def _legal(key: str) -> str:
     return key
 
 
-def _window(size: int, start: int, length: int | None) -> range:
-    wanted = size if length is None else length
-    if wanted < 0 or not 0 <= start <= size:
-        raise ValueError(f"{start}, {length} is no start and length in a blob of {size} bytes")
-    return range(start, min(size, start + wanted))
-
-
-def _refusal(failure: BaseException) -> Unavailable:
-    full = isinstance(failure, OSError) and failure.errno in _FULL
-    return StorageFull() if full else Unavailable("storage")
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except OSError as failure:
-        raise _refusal(failure) from failure
-
-
-@contextmanager
-def _directory(name: str | Path, parent: int | None = None) -> Iterator[int]:
-    descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def _scanned(name: str, parent: int) -> Iterator[StoredKey]:
     # A descriptor of its own for each scan: two scans of one share its position.
-    with _translated(), _directory(name, parent) as directory, os.scandir(directory) as entries:
+    with translated(), directory(name, parent) as scanned, os.scandir(scanned) as entries:
         for entry in entries:
-            if _KEY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            if _KEY.fullmatch(entry.name) and _is_ours(entry):
                 with suppress(FileNotFoundError):  # removed meanwhile
                     seconds = entry.stat(follow_symlinks=False).st_mtime
                     yield StoredKey(entry.name, datetime.fromtimestamp(seconds, UTC))
+
+
+def _is_ours(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)

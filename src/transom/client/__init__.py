@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from transom.client.errors import ClientError
 from transom.client.presets import PRESETS, Server
-from transom.client.values import Entry, Fetched, Finding, Folder, Sent, Submission
+from transom.client.values import Entry, Fetched, Finding, Folder, Sent, Submission, TransferToken
 
 if TYPE_CHECKING:
     from transom.client.client import Client
@@ -32,6 +32,7 @@ __all__ = [
     "Sent",
     "Server",
     "Submission",
+    "TransferToken",
 ]
 
 

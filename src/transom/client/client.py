@@ -19,7 +19,7 @@ from transom.client.presets import PRESETS, Server
 from transom.client.server import discover
 from transom.client.session import Progress, Session
 from transom.client.uploads import SETTLE_SECONDS, Upload
-from transom.client.values import ENDED, Fetched, Folder, Sent, Submission
+from transom.client.values import ENDED, Fetched, Folder, Sent, Submission, TransferToken
 
 __all__ = ["Client", "Progress"]
 
@@ -221,6 +221,16 @@ class Client:
             found[each] = now
             if on_change and (known is None or _standing(known) != _standing(now)):
                 on_change(now)
+
+    def transfer_token(self, application: str) -> TransferToken:
+        """Temporary keys for S3 tools, for "0001/r4530": what this account may do there, 1 hour.
+
+        Raises:
+            NotEntitled: there is no such application, or it is not yours.
+            ClientError: see errors.py.
+        """
+        path = files_path(application).removeprefix("/files")
+        return shapes.transfer_token(self.session.call("GET", f"/S3TransferTokens{path}"))
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from transom.client.answers import clean
 from transom.client.errors import ServerFault
-from transom.client.values import Entry, Finding, Folder, Submission
+from transom.client.values import Entry, Finding, Folder, Submission, TransferToken
 
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
+_WORD = re.compile(r"[A-Za-z0-9+/=_.~:\[\]-]{1,8192}")
+_KEYS = ("accessKeyId", "secretAccessKey", "sessionToken")
 _OUTCOMES = {
     "ACCEPTED": "accepted",
     "REJECTED": "rejected",
@@ -92,6 +94,35 @@ def submission(found: Any) -> Submission:
         reason=clean(found.get("reason")),
         raw=found,
     )
+
+
+def transfer_token(found: Any) -> TransferToken:
+    """Temporary S3 keys; raises ServerFault when they are none that can go into a shell or file."""
+    # The guide's sample nests the keys, its table does not.
+    keys: Any = found.get("credentials", found) if isinstance(found, dict) else {}
+    expires_at = instant(keys.get("expiration")) if isinstance(keys, dict) else None
+    if expires_at is None or not all(_is_word(keys.get(name)) for name in _KEYS):
+        raise _unreadable("transfer token")
+    endpoint, region = found.get("endpoint", ""), found.get("region")
+    if not _is_word(region) or (endpoint and not _is_word(endpoint)):
+        raise _unreadable("transfer token")
+    access_key_id, secret, session_token = (keys[name] for name in _KEYS)
+    return TransferToken(
+        region=region,
+        session_name=clean(found.get("sessionName")),
+        read_paths=tuple(_texts(found.get("readPaths"))),
+        write_paths=tuple(_texts(found.get("writePaths"))),
+        access_key_id=access_key_id,
+        secret=secret,
+        session_token=session_token,
+        expires_at=expires_at,
+        endpoint=endpoint,
+        raw=found,
+    )
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and bool(_WORD.fullmatch(value))
 
 
 def text(found: Any, name: str) -> str:

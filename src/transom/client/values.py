@@ -108,3 +108,23 @@ class Fetched:
     seconds: float
     verified: bool
     path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferToken:
+    """Temporary keys for S3 tools, for one application.
+
+    Paths are "bucket/org/application/sub-space/". `endpoint` is "" on a server that does not tell
+    it (FINRA's own): there it is AWS's. `raw` is the answer as it came, secrets and all.
+    """
+
+    region: str
+    session_name: str
+    read_paths: tuple[str, ...]
+    write_paths: tuple[str, ...]
+    access_key_id: str
+    secret: str = field(repr=False)
+    session_token: str = field(repr=False)
+    expires_at: datetime
+    endpoint: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)

@@ -15,7 +15,8 @@ from transom.core.checksums import Algorithm, Checksums
 from transom.core.uploads import Upload, Uploads
 from transom.domain.entitlement import Actor
 from transom.domain.framing import MAX_HEADER_BYTES, may_be_framed, read_opening
-from transom.domain.submission import Framing, Submission
+from transom.domain.names import FileName, Place
+from transom.domain.submission import Client, Framing, Submission
 
 _BLANK_LINE = b"\r\n\r\n"
 _DASHES = b"--"
@@ -42,6 +43,17 @@ class Bodies:
     def __init__(self, uploads: Uploads, *, unwrap_forms: bool) -> None:
         self._uploads = uploads
         self._unwrap_forms = unwrap_forms
+
+    def open(self, actor: Actor, place: Place, name: FileName, client: Client, limit: int) -> Body:
+        """Open a submission and receive its bytes, on the only try that it will have.
+
+        `limit` is the door's own limit in bytes, beside the exchange's. Nothing is verified here.
+
+        Raises:
+            what Uploads.open raises.
+        """
+        upload = self._uploads.open(actor, place, name, client, limit)
+        return Body(upload, Checksums({}), unwrap=False)
 
     def begin(
         self, actor: Actor, tracking_id: str, stated: Stated, limit: int | None = None
@@ -79,6 +91,11 @@ class Body:
         self._boundary_inside = False
         self._raw = hashlib.sha256()
         self.size = 0
+
+    @property
+    def tracking_id(self) -> str:
+        """Of the submission that these bytes are for."""
+        return self._upload.submission.tracking_id
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes as they were sent.
@@ -126,12 +143,18 @@ class Body:
         """Push what was written towards the disk, so that commit() is quick. Promises nothing."""
         self._upload.flush()
 
+    def abort(self, why: str) -> None:
+        """Throw the bytes away, and say why where no other try may come. May be called twice."""
+        self._upload.abort(why)
+
     def close(self) -> None:
         """Throw away what was not committed. May be called twice."""
         self._upload.close()
 
-    def commit(self) -> Submission:
+    def commit(self, sha256: str = "") -> Submission:
         """Verify and make the upload real.
+
+        `sha256` (64 hex digits) is of the file as it was signed for, if it was.
 
         Raises:
             DigestMismatch: the bytes are not those the sender stated; nothing was submitted.
@@ -141,11 +164,11 @@ class Body:
         if self._stage is _Stage.UNDECIDED:
             self._upload.write(0, self._held)
         if self._stage is not _Stage.FRAMED:
-            return self._upload.commit()
+            return self._upload.commit(sha256=sha256)
         if self._boundary_inside or self._held != self._closing:
             self._upload.restore(self._start, self._held)
-            return self._upload.commit()
-        return self._upload.commit(Framing(self.size, self._raw.hexdigest()))
+            return self._upload.commit(sha256=sha256)
+        return self._upload.commit(Framing(self.size, self._raw.hexdigest()), sha256)
 
 
 def _may_go_on(start: bytes) -> bool:

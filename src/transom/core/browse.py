@@ -10,7 +10,13 @@ from transom.domain.entitlement import Action, Actor
 from transom.domain.errors import NotEntitled, NotFound
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, Place
-from transom.domain.permission import require, visible, visible_applications, visible_orgs
+from transom.domain.permission import (
+    listable,
+    require,
+    visible,
+    visible_applications,
+    visible_orgs,
+)
 from transom.records import listings
 
 PAGE = 1000
@@ -84,6 +90,32 @@ class Browse:
         """
         require(actor, Action.LIST, place)
         return self._pages(place)
+
+    def places(self, actor: Actor) -> list[Place]:
+        """Every place that the actor may list, in the order of the paths of the files there."""
+        return sorted(listable(actor), key="{}/".format)
+
+    def named(
+        self, actor: Actor, place: Place, prefix: str, after: str, limit: int
+    ) -> list[Listing]:
+        """The files at a place whose names begin so and follow `after`, by name, at most limit.
+
+        Raises:
+            NotEntitled: the actor may not list there, or there is no such place.
+            Unavailable
+        """
+        require(actor, Action.LIST, place)
+        found: list[Listing] = []
+        while len(found) < limit:
+            want = min(limit - len(found), PAGE)
+            with self._tools.database.reading() as tx:
+                now = self._tools.clock.now()
+                rows = listings.page(tx, place, after, want, now, prefix)
+            found += _newest(rows)
+            if len(rows) < want:
+                break
+            after = rows[-1].name
+        return found
 
     def file(self, actor: Actor, place: Place, name: FileName) -> Listing:
         """The newest file of this name at a place, as files() shows it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -58,15 +58,60 @@ _START: Mapping[Algorithm, Callable[[], _Running]] = {
 }
 
 
-class Checksums:
-    """Follows a body as it arrives and compares at the end."""
+_COMBINE: Mapping[Algorithm, Callable[[int, int, int], int]] = {
+    Algorithm.CRC32: crt.combine_crc32,
+    Algorithm.CRC32C: crt.combine_crc32c,
+    Algorithm.CRC64NVME: crt.combine_crc64nvme,
+}
 
-    def __init__(self, expected: Mapping[Algorithm, bytes]) -> None:
-        self._expected = dict(expected)
-        self._running = {algorithm: _START[algorithm]() for algorithm in expected}
+
+def composite(algorithm: Algorithm, digests: Iterable[bytes]) -> bytes:
+    """The digest of digests: what stands for a file of parts that were digested one by one."""
+    running = _START[algorithm]()
+    running.update(b"".join(digests))
+    return running.digest()
+
+
+def combined(algorithm: Algorithm, parts: Iterable[tuple[bytes, int]]) -> bytes | None:
+    """The digest of a whole from the digest and size of each part; None where none follows."""
+    if algorithm not in _COMBINE:
+        return None
+    whole, width = 0, len(_START[algorithm]().digest())
+    for digest, size in parts:
+        whole = _COMBINE[algorithm](whole, int.from_bytes(digest), size)
+    return whole.to_bytes(width)
+
+
+SIZES: Mapping[Algorithm, int] = {
+    algorithm: len(start().digest()) for algorithm, start in _START.items()
+}
+"""How long a digest is, in bytes."""
+
+
+class Checksums:
+    """Follows a body as it arrives and compares at the end.
+
+    `awaited` names a digest that is stated only behind the body, by expect().
+    """
+
+    def __init__(
+        self, expected: Mapping[Algorithm, bytes], awaited: Algorithm | None = None
+    ) -> None:
+        self._expected: dict[Algorithm, bytes] = {}
+        algorithms = [*expected] if awaited is None else [*expected, awaited]
+        self._running = {algorithm: _START[algorithm]() for algorithm in algorithms}
         for algorithm, digest in expected.items():
-            if len(digest) != len(self._running[algorithm].digest()):
-                raise BadParameter(algorithm, "the digest has the wrong length")
+            self.expect(algorithm, digest)
+
+    def expect(self, algorithm: Algorithm, digest: bytes) -> None:
+        """State a digest of those that are followed.
+
+        Raises:
+            BadParameter: it has the wrong length.
+        """
+        if len(digest) != SIZES[algorithm]:
+            raise BadParameter(algorithm, "the digest has the wrong length")
+        self._expected[algorithm] = digest
 
     def update(self, data: bytes) -> None:
         """Take the next bytes, in order."""
@@ -77,8 +122,9 @@ class Checksums:
         """Compare.
 
         Raises:
-            DigestMismatch: names the first algorithm that differs.
+            DigestMismatch: names the first algorithm that differs, or was awaited in vain.
         """
-        for algorithm, expected in self._expected.items():
-            if not hmac.compare_digest(self._running[algorithm].digest(), expected):
+        for algorithm, running in self._running.items():
+            expected = self._expected.get(algorithm, b"")
+            if not hmac.compare_digest(running.digest(), expected):
                 raise DigestMismatch(algorithm)

@@ -11,6 +11,7 @@ from transom.core.browse import Browse
 from transom.core.downloads import Downloads
 from transom.core.grants import Tokens
 from transom.core.handoff import HandOff
+from transom.core.multipart import Multiparts
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.scrub import Scrub
@@ -19,6 +20,7 @@ from transom.core.sessions import Sessions
 from transom.core.sign_in import SignIn
 from transom.core.signed_urls import SignedUrls
 from transom.core.tracking import Tracking
+from transom.core.transfer_tokens import TransferTokens
 from transom.core.uploads import Uploads
 
 
@@ -30,9 +32,11 @@ class Exchange:
     tokens: Tokens
     sessions: Sessions
     signed_urls: SignedUrls
+    transfer_tokens: TransferTokens
     browse: Browse
     uploads: Uploads
     bodies: Bodies
+    multiparts: Multiparts
     downloads: Downloads
     tracking: Tracking
     handoff: HandOff

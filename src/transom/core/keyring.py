@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_ACCESS_KEY_PREFIX = "TRSM"
+ACCESS_KEY_PREFIX = "TRSM"
 _ACCESS_KEY_LENGTH = 20
 _SECRET_LENGTH = 40
 
@@ -32,7 +32,7 @@ class ServerKey:
     def access_key_id(self) -> str:
         """The public name of this key in signed URLs: 20 upper-case letters and digits."""
         named = base64.b32encode(hashlib.sha256(self.id.encode()).digest()).decode()
-        return (_ACCESS_KEY_PREFIX + named)[:_ACCESS_KEY_LENGTH]
+        return (ACCESS_KEY_PREFIX + named)[:_ACCESS_KEY_LENGTH]
 
     @property
     def url_secret(self) -> str:

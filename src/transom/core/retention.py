@@ -25,19 +25,33 @@ from transom.domain.entitlement import Actor, PrincipalKind, Rights
 from transom.domain.holding import HOLD_LIFE
 from transom.domain.submission import AccessMethod, State, Submission
 from transom.ports import Clock
-from transom.records import audit, grants, identities, leases, listings, sessions, submissions
+from transom.records import (
+    audit,
+    grants,
+    identities,
+    leases,
+    listings,
+    parts,
+    sessions,
+    submissions,
+)
 from transom.records.database import Database
 
 BATCH = 500
 ORPHAN_GRACE = timedelta(hours=24)
 REQUEST_LIFE = timedelta(hours=24)
 KEY_LIFE = timedelta(hours=24)
+PARTS_LIFE = timedelta(days=7)
+"""An upload in parts to which none came for so long is abandoned."""
+PARTS_GRACE = timedelta(hours=1)
+"""Whoever has just ended an upload in parts clears up himself."""
 SESSION_GRACE = timedelta(hours=1)
 """A worker that stood still finds its sessions again, and renews them."""
 LONGEST_ABSENCE = timedelta(days=3)
 
 _UNUSED = "the signed URL expired unused"
 _BROKEN_OFF = "the upload broke off and was not repeated"
+_NOT_COMPLETED = "it was not completed within 7 days after its last part"
 _NOT_RENAMED = "it was not renamed within 24 hours"
 
 _Stale = Callable[[Connection, datetime, int], list[Submission]]
@@ -56,6 +70,8 @@ class Swept:
     staged: int = 0
     requests: int = 0
     held: int = 0
+    multiparts: int = 0
+    parts: int = 0
     submissions: int = 0
     tokens: int = 0
     sessions: int = 0
@@ -122,6 +138,8 @@ class Retention:
             orphans=self._remove_orphans(),
             staged=self._remove_stale_staging(),
             requests=self._abandon(now, REQUEST_LIFE, submissions.stale_requests),
+            multiparts=self._abandon(now, PARTS_LIFE, submissions.stale_multiparts, _NOT_COMPLETED),
+            parts=self._remove_parts(now),
             submissions=self._forget_submissions(now),
             tokens=self._forget_grants(now),
             sessions=self._forget_sessions(now),
@@ -184,18 +202,31 @@ class Retention:
         ]
         return sum(self._tools.blobs.discard_staged(key) for key in stale)
 
+    def _remove_parts(self, now: datetime) -> int:
+        """Remove parts of uploads that have ended: swept, or ended by what died over it."""
+        removed = 0
+        while True:
+            with self._tools.database.transaction() as tx:
+                found = parts.left_behind(tx, now - PARTS_GRACE, BATCH)
+                parts.remove(tx, found)
+            for each in found:
+                self._tools.blobs.delete(each.blob_key)
+            removed += len(found)
+            if len(found) < BATCH:
+                return removed
+
     def _older(self, modified_at: datetime, grace: timedelta) -> bool:
         """Whether bytes were last written longer ago than that, by the store's own clock."""
         moved = self._tools.clock.now() - self._tools.clock.wall()
         return modified_at < self._steady.now() - moved - grace
 
-    def _abandon(self, now: datetime, life: timedelta, stale: _Stale) -> int:
+    def _abandon(self, now: datetime, life: timedelta, stale: _Stale, why: str = "") -> int:
         abandoned = 0
         while True:
             with self._tools.database.transaction() as tx:
                 found = stale(tx, now - life, BATCH)
                 for each in found:
-                    reason = _reason(each)
+                    reason = why or _reason(each)
                     submissions.mark_abandoned(tx, each.tracking_id, reason, each.bytes_seen, now)
                     what = f"{each.place}/{each.name}"
                     self._note(tx, "upload.abandoned", what, each.tracking_id, reason=reason)
@@ -245,7 +276,7 @@ def _reason(of: Submission) -> str:
     """Why a submission that nobody finished is abandoned."""
     if of.state is State.HELD:
         return _NOT_RENAMED
-    if of.client.method is AccessMethod.SFTP:
+    if of.client.method in (AccessMethod.SFTP, AccessMethod.S3):
         return BROKEN_OFF
     return _BROKEN_OFF if of.bytes_seen else _UNUSED
 

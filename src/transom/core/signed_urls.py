@@ -12,11 +12,11 @@ from urllib.parse import unquote
 
 from transom.core.grants import Tokens
 from transom.core.keyring import KeyRing
-from transom.domain import signature
 from transom.domain.entitlement import Action, Actor
 from transom.domain.errors import GrantInvalid
 from transom.domain.names import FileName, Place, parse_file_name
-from transom.domain.signature import RawRequest, Signer
+from transom.domain.presigned import Signer, presign, read_presigned, verify_presigned
+from transom.domain.signature import RawRequest
 from transom.ports import Clock
 
 URL_LIFE = timedelta(seconds=60)
@@ -25,6 +25,7 @@ ACCOUNT = "X-Transom-Account"
 SUBMISSION = "X-Transom-Submission"
 LISTING = "X-Transom-Listing"
 EPOCH = "X-Transom-Epoch"
+_OURS = frozenset({ACCOUNT, SUBMISSION, LISTING, EPOCH})
 
 CHECKSUM_HEADERS = frozenset(
     {f"x-amz-checksum-{name}" for name in ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")}
@@ -52,13 +53,17 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Redeemed:
-    """What a verified URL permits: one actor, one file, and a submission or a listing by id."""
+    """What a verified URL permits: one actor, one file, and a submission or a listing by id.
+
+    `query` is what else stood in its query, decoded once.
+    """
 
     actor: Actor
     place: Place
     name: FileName
     submission: str
     listing: str
+    query: tuple[tuple[str, str], ...] = ()
 
 
 class SignedUrls:
@@ -89,7 +94,7 @@ class SignedUrls:
         key, endpoint = self._keys.current, self._endpoint
         signer = Signer(key.access_key_id, key.url_secret, endpoint.region, endpoint.base_url)
         whole_second = signed_at.replace(microsecond=0)
-        url = signature.presign(
+        url = presign(
             signer,
             method,
             f"/{endpoint.bucket}/{path}",
@@ -110,11 +115,11 @@ class SignedUrls:
             BadName: the path is not that of a file.
             Unavailable
         """
-        presigned = signature.read_presigned(request, self._endpoint.region)
+        presigned = read_presigned(request, self._endpoint.region)
         key = self._keys.find_access_key(presigned.credential.access_key_id)
         secret = key.url_secret if key else self._keys.current.url_secret + "-"
         allowed = CHECKSUM_HEADERS if request.method == "PUT" else frozenset()
-        signature.verify_presigned(presigned, secret, self._clock.wall(), allowed)
+        verify_presigned(presigned, secret, self._clock.wall(), allowed)
         named = dict(presigned.extra)
         place, name = self._file(request.path)
         actor = self._tokens.acting(named.get(ACCOUNT, ""), source, request_id)
@@ -127,6 +132,7 @@ class SignedUrls:
             name,
             named.get(SUBMISSION, ""),
             named.get(LISTING, ""),
+            tuple(pair for pair in presigned.extra if pair[0] not in _OURS),
         )
 
     def _file(self, raw_path: str) -> tuple[Place, FileName]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 import uuid
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from transom.core.doorbell import Doorbell
 from transom.domain.entitlement import Actor
-from transom.ports import BlobStore, Clock, Entropy
+from transom.domain.errors import PayloadMismatch
+from transom.ports import BlobStore, Clock, Entropy, Sealed
 from transom.records import audit
 from transom.records.audit import Entry
 from transom.records.database import Database
@@ -34,6 +36,19 @@ class Tools:
     entropy: Entropy
     doorbell: Doorbell
     keeping: Keeping
+
+    def require_signed(self, sealed: Sealed, sha256: str) -> None:
+        """Return when a fresh blob is the one that was signed for, or "" was; else it goes again.
+
+        The store makes this digest of all bytes: whoever would make it a second time, as they come,
+        spends a quarter of the whole upload on it.
+
+        Raises:
+            PayloadMismatch
+        """
+        if sha256 and not hmac.compare_digest(sealed.sha256, sha256):
+            self.blobs.delete(sealed.key)
+            raise PayloadMismatch
 
     def entry(
         self, actor: Actor, action: str, what: str, tracking_id: str = "", **facts: object

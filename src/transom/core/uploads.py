@@ -136,6 +136,19 @@ class Uploads(HeldUploads):
             gate=space.gate,
         )
 
+    def add(
+        self, tx: Connection, actor: Actor, place: Place, name: FileName, client: Client
+    ) -> Submission:
+        """Open a submission in the caller's transaction; its bytes come later.
+
+        Raises:
+            NotEntitled: the actor may not upload there, or there is no such place.
+        """
+        space = require(actor, Action.UPLOAD, place)
+        submission = self._new(actor, space, place, name, client)
+        self._add(tx, actor, submission)
+        return submission
+
     def _add(self, tx: Connection, actor: Actor, submission: Submission) -> None:
         submissions.add(tx, submission)
         audit.add(tx, audited(self._tools, actor, "upload.requested", submission))
@@ -154,10 +167,17 @@ class Uploads(HeldUploads):
         found = submissions.find(tx, first.tracking_id)
         return None if found is None else Requested(found, first.signed_at)
 
-    def resume(self, actor: Actor, tracking_id: str, limit: int | None = None) -> Upload:
+    def resume(
+        self,
+        actor: Actor,
+        tracking_id: str,
+        limit: int | None = None,
+        staged: Staged | None = None,
+    ) -> Upload:
         """Begin to receive the bytes of a requested submission; a broken try may be repeated.
 
-        `limit` is the door's own limit in bytes, beside the exchange's.
+        `limit` is the door's own limit in bytes, beside the exchange's; `staged` are bytes that
+        were received before, where there are any.
 
         Raises:
             NotFound: this actor requested no such submission.
@@ -175,7 +195,7 @@ class Uploads(HeldUploads):
             raise AlreadySubmitted(tracking_id)
         require_move(f"Submission {tracking_id}", submission.state, State.RECEIVED)
         terms = _Terms(space, self._limit(limit), repeatable=True)
-        return Upload(self._tools, actor, submission, terms, self._tools.blobs.stage())
+        return Upload(self._tools, actor, submission, terms, staged or self._tools.blobs.stage())
 
     def _limit(self, of_door: int | None) -> int | None:
         limits = [of_door, self._tools.keeping.max_file_bytes]
@@ -264,12 +284,14 @@ class Upload:
             blobs.delete(key)
         self.write(len(before) + sealed.size, after)
 
-    def commit(self, framing: Framing | None = None) -> Submission:
+    def commit(self, framing: Framing | None = None, sha256: str = "") -> Submission:
         """Make the upload real, all at once, and return the submission, now received.
 
-        `framing` tells what was taken off around the file.
+        `framing` tells what was taken off around the file, `sha256` (64 hex digits) what was signed
+        for, if anything was.
 
         Raises:
+            PayloadMismatch: these are not the bytes that were signed for.
             IncompleteUpload: bytes are missing below the highest offset written.
             AlreadySubmitted: another try was first; its bytes stand.
             WrongState: the submission was abandoned meanwhile.
@@ -277,6 +299,7 @@ class Upload:
                 end, it cannot be told; tracking tells.
         """
         sealed = self._seal()
+        self._tools.require_signed(sealed, sha256)
         arrival = Arrival(
             self._tools,
             self._actor,

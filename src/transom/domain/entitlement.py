@@ -136,6 +136,18 @@ class Actor:
         only = {place.sub_space: Right(right.space, frozenset({action}))}
         return replace(self, rights=Rights({(place.org, place.application): only}))
 
+    def cut_to_spaces(
+        self, org: str, application: str, granted: Mapping[str, frozenset[Action]]
+    ) -> Actor:
+        """The same actor with at most these actions in these sub-spaces of one application."""
+        held = self.rights.places.get((org, application), {})
+        cut = {
+            name: Right(held[name].space, held[name].actions & actions)
+            for name, actions in granted.items()
+            if name in held and held[name].actions & actions
+        }
+        return replace(self, rights=Rights({(org, application): cut} if cut else {}))
+
 
 def rights_of(
     entitlements: Iterable[Entitlement],

@@ -7,6 +7,7 @@ ExchangeError
     Refused              BadName, BadParameter, NotSupported, TooLarge, TooMany, AlreadySubmitted
     IncompleteUpload     tracking id, first missing offset
     DigestMismatch       algorithm
+        PayloadMismatch  what was signed differs
     WrongState           what, is, wanted
     Unavailable          dependency; the caller may retry
         StorageFull      nothing was kept; space must be made first
@@ -203,6 +204,16 @@ class DigestMismatch(ExchangeError):
             "Nothing was submitted. Send it again."
         )
         self.algorithm = algorithm
+
+
+class PayloadMismatch(DigestMismatch):
+    """The bytes that arrived are not those whose SHA-256 was signed with the request."""
+
+    code = "payload_mismatch"
+
+    def __init__(self) -> None:
+        super().__init__("sha256")
+        self.args = ("The file that arrived is not the one you signed. Send it again.",)
 
 
 class WrongState(ExchangeError):

@@ -51,6 +51,11 @@ def visible_orgs(actor: Actor) -> list[str]:
     return sorted({org for (org, _), spaces in actor.rights.places.items() if spaces})
 
 
+def listable(actor: Actor) -> list[Place]:
+    """The places whose files the actor may list."""
+    return [place for place, right in actor.rights.all() if Action.LIST in right.actions]
+
+
 def trackable(actor: Actor) -> frozenset[Place]:
     """The inbound places whose submissions the actor may follow, by whomever they were made.
 

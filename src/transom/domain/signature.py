@@ -1,8 +1,8 @@
 """Signed requests: AWS Signature Version 4, as S3 reads it. Pure: no clock, no I/O.
 
-Our REST API signs URLs with presign(). The S3 door takes a request apart with read_presigned(),
-finds the secret of the credential that it names, and asks verify_presigned(). Until that returns,
-nothing in the request has been said by anybody: no identity exists, whatever the query claims.
+What both forms share: a signature in the query (domain/presigned.py) and one in the Authorization
+header (domain/authorization.py). Each reads a request into a Claim; until its verification returns,
+nothing in the request has been said by anybody: no identity exists, whatever the request claims.
 
 Sources: "Authenticating Requests (AWS Signature Version 4)" in the Amazon S3 API Reference, for the
 canonical request, the signing key and the query parameters; RFC 3986 sections 2.1 and 2.3, for
@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Self, TypeAlias
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from typing import NamedTuple, Self, TypeAlias
+from urllib.parse import quote, unquote_to_bytes
 
 from transom.domain.errors import GrantInvalid
 
@@ -28,6 +28,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "s3"
 TERMINATOR = "aws4_request"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+CONTENT_SHA256 = "x-amz-content-sha256"
 
 LONGEST_LIFE = timedelta(days=7)
 LARGEST_SKEW = timedelta(minutes=15)
@@ -37,27 +38,31 @@ MAX_QUERY_CHARACTERS = 8192
 # Lists and tuples only, so that the type checker catches a bare string.
 Headers: TypeAlias = Mapping[str, list[str] | tuple[str, ...]]
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+class Shape(NamedTuple):
+    """What a parameter looks like, and how that is said to whoever sent something else."""
+
+    pattern: re.Pattern[str]
+    why: str
+
+
 _ESCAPED_ASCII = re.compile(r"(?:[!-$&-~]|%[0-9A-Fa-f]{2})*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_CREDENTIAL = re.compile(
-    r"([!-.0-~]{1,128})/([0-9]{8})/([A-Za-z0-9_-]{1,63})/([A-Za-z0-9_-]{1,63})/" + TERMINATOR
-)
+_SPACES = re.compile(r"[ \t]+")
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9a-z-]+"
-_SHAPES = {
-    "X-Amz-Algorithm": (re.compile(ALGORITHM), f"must be {ALGORITHM}"),
-    "X-Amz-Credential": (
-        _CREDENTIAL,
-        f"must be <access key id>/<yyyymmdd>/<region>/<service>/{TERMINATOR}",
+
+CREDENTIAL = Shape(
+    re.compile(
+        r"([!-.0-~]{1,128})/([0-9]{8})/([A-Za-z0-9_-]{1,63})/([A-Za-z0-9_-]{1,63})/" + TERMINATOR
     ),
-    "X-Amz-Date": (re.compile(r"[0-9]{8}T[0-9]{6}Z"), "must be a UTC instant, yyyymmddThhmmssZ"),
-    "X-Amz-Expires": (re.compile(r"[1-9][0-9]{0,5}"), "must be 1 to 604800 seconds"),
-    "X-Amz-SignedHeaders": (
-        re.compile(rf"{_HEADER_NAME}(?:;{_HEADER_NAME})*"),
-        "must be header names in lower case with ; between them",
-    ),
-    "X-Amz-Signature": (re.compile(r"[0-9a-f]{64}"), "must be 64 hex digits in lower case"),
-}
+    f"must be <access key id>/<yyyymmdd>/<region>/<service>/{TERMINATOR}",
+)
+DATE = Shape(re.compile(r"[0-9]{8}T[0-9]{6}Z"), "must be a UTC instant, yyyymmddThhmmssZ")
+SIGNED_HEADERS = Shape(
+    re.compile(rf"{_HEADER_NAME}(?:;{_HEADER_NAME})*"),
+    "must be header names in lower case with ; between them",
+)
+SIGNATURE = Shape(re.compile(r"[0-9a-f]{64}"), "must be 64 hex digits in lower case")
 
 
 class SignatureRefused(GrantInvalid):
@@ -71,14 +76,18 @@ class SignatureRefused(GrantInvalid):
 
 
 class MalformedSignature(SignatureRefused):
-    """The path, or a parameter of the signature, cannot be read in exactly one way."""
+    """The path, or a parameter of the signature, cannot be read in exactly one way.
+
+    `region` is the one to sign for, when that is what is wrong, else "".
+    """
 
     code = "signature_malformed"
 
-    def __init__(self, parameter: str, why: str) -> None:
+    def __init__(self, parameter: str, why: str, region: str = "") -> None:
         super().__init__(f"The signed request cannot be read: {parameter} {why}. Sign it anew.")
         self.parameter = parameter
         self.why = why
+        self.region = region
 
 
 class SignatureMismatch(SignatureRefused):
@@ -145,9 +154,9 @@ class Credential:
         Raises:
             MalformedSignature: not exactly these five parts.
         """
-        parts = _CREDENTIAL.fullmatch(text)
+        parts = CREDENTIAL.pattern.fullmatch(text)
         if parts is None:
-            raise MalformedSignature("X-Amz-Credential", _SHAPES["X-Amz-Credential"][1])
+            raise MalformedSignature("X-Amz-Credential", CREDENTIAL.why)
         return cls(*parts.groups())
 
     @property
@@ -174,44 +183,22 @@ class RawRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """Who signs URLs, for which door. `base_url` is scheme://host[:port], nothing after it."""
+class Claim:
+    """What a signed request claims, well-formed and not yet verified.
 
-    access_key_id: str
-    secret: str = field(repr=False)
-    region: str
-    base_url: str
-
-    @property
-    def origin(self) -> tuple[str, str]:
-        """Scheme and host as every client will send it: lower case, no port that goes unsaid."""
-        parts = urlsplit(self.base_url)
-        host = parts.netloc.lower()
-        if parts.port == _DEFAULT_PORTS.get(parts.scheme):
-            host = host.removesuffix(f":{parts.port}")
-        return parts.scheme, host
-
-
-@dataclass(frozen=True, slots=True)
-class Presigned:
-    """What a pre-signed request claims, well-formed and not yet verified.
-
-    `extra` is the rest of the query in its order, decoded, each name once whatever its case. Take
-    parameters from here: reading the query a second time may find what was not signed.
+    `payload_hash` stands for the body in what was signed: its SHA-256, or a word in capitals.
+    `extra` is the query in its order, decoded, without the signature's own parameters, each name
+    once whatever its case. Take parameters from here: reading the query a second time may find what
+    was not signed.
     """
 
     request: RawRequest
     credential: Credential
     signed_at: datetime
-    expires_in: timedelta
     signed_headers: tuple[str, ...]
     signature: str = field(repr=False)
+    payload_hash: str
     extra: tuple[tuple[str, str], ...] = field(repr=False)
-
-    @property
-    def expires_at(self) -> datetime:
-        """The first instant, aware UTC, at which the request is good no more."""
-        return self.signed_at + self.expires_in
 
 
 @lru_cache(maxsize=256)
@@ -256,7 +243,7 @@ def canonical_query(raw_query: str) -> str:
         MalformedSignature: see decoded_query().
     """
     kept = (pair for pair in decoded_query(raw_query) if pair[0] != "X-Amz-Signature")
-    return "&".join(f"{name}={value}" for name, value in sorted(map(_encoded, kept)))
+    return "&".join(f"{name}={value}" for name, value in sorted(map(encoded, kept)))
 
 
 def decoded_query(raw_query: str) -> tuple[tuple[str, str], ...]:
@@ -279,128 +266,78 @@ def decoded_query(raw_query: str) -> tuple[tuple[str, str], ...]:
 def sign(canonical: str, credential: Credential, signed_at: datetime, secret: str) -> str:
     """The signature of a canonical request: 64 hex digits. `signed_at` is UTC, to the second."""
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
-    text = "\n".join((ALGORITHM, _amz_date(signed_at), credential.scope, digest))
+    text = "\n".join((ALGORITHM, amz_date(signed_at), credential.scope, digest))
     key = signing_key(secret, credential.date, credential.region, credential.service)
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
-def presign(
-    signer: Signer,
-    method: str,
-    path: str,
-    signed_at: datetime,
-    expires_in: timedelta,
-    query: Iterable[tuple[str, str]] = (),
-) -> str:
-    """A URL that lets whoever holds it make one kind of request until its time is over.
-
-    Only the host header is signed, and no payload. `path` starts with "/" and is plain text, not
-    percent-encoded, and so are the extra `query` pairs, each name once. `signed_at` is aware and
-    cut to the second; `expires_in` is 1 s to 7 days, in whole seconds.
-
-    Raises:
-        ValueError: `expires_in` is out of range, or `path` does not start with "/".
-        MalformedSignature: an extra pair has no name or a control character, or all is too long.
-    """
-    if not timedelta(seconds=1) <= expires_in <= LONGEST_LIFE:
-        raise ValueError(expires_in)
-    if not path.startswith("/"):  # it would become a part of the host
-        raise ValueError(path)
-    credential = Credential(signer.access_key_id, _amz_date(signed_at)[:8], signer.region, SERVICE)
-    scheme, host = signer.origin
-    pairs = (*query, *_terms(credential, signed_at, expires_in))
-    raw_query = "&".join(f"{name}={value}" for name, value in map(_encoded, pairs))
-    request = RawRequest(method, quote(path), raw_query, {"host": (host,)})
-    canonical = canonical_request(request, ("host",), UNSIGNED_PAYLOAD)
-    signature = sign(canonical, credential, signed_at, signer.secret)
-    return f"{scheme}://{host}{request.path}?{raw_query}&X-Amz-Signature={signature}"
+def amz_date(instant: datetime) -> str:
+    """An instant as signatures write it, UTC to the second: 20130524T000000Z."""
+    return f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def read_presigned(request: RawRequest, region: str) -> Presigned:
-    """What the query of a pre-signed request claims, for this region and service s3.
-
-    Every X-Amz- parameter of the signature is there exactly once, spelled as AWS spells it.
-
-    Raises:
-        MalformedSignature: anything is missing, given twice in whatever case, out of its form, for
-            another region or service, or dated on another day than its credential.
-    """
-    pairs = decoded_query(request.query)
-    values = _shaped(pairs)
-    credential = Credential.parse(values["X-Amz-Credential"])
-    if (credential.region, credential.service) != (region, SERVICE):
-        raise MalformedSignature("X-Amz-Credential", f"must be for {region}/{SERVICE}")
-    if credential.date != values["X-Amz-Date"][:8]:
-        raise MalformedSignature("X-Amz-Credential", "must have the day of X-Amz-Date")
-    return Presigned(
-        request=request,
-        credential=credential,
-        signed_at=_instant(values["X-Amz-Date"]),
-        expires_in=_life(values["X-Amz-Expires"]),
-        signed_headers=_signed_headers(values["X-Amz-SignedHeaders"]),
-        signature=values["X-Amz-Signature"],
-        extra=tuple(pair for pair in pairs if pair[0] not in _SHAPES),
-    )
-
-
-def verify_presigned(
-    presigned: Presigned,
-    secret: str,
-    now: datetime,
-    allowed_unsigned: frozenset[str] = frozenset(),
-) -> None:
-    """Return when the request is genuine and in time; only then does it speak for its credential.
-
-    `now` is the world's time, aware UTC. The signature is compared first, in constant time: who
-    cannot sign learns nothing about clocks and ends. The body is not covered. `allowed_unsigned`
-    names the `x-amz-` headers, in lower case, that may come unsigned (decisions.md 4).
+def require_genuine(claim: Claim, secret: str) -> None:
+    """Return when this request, with these headers, was signed with this secret.
 
     Raises:
         MalformedSignature: the path is not printable ASCII with whole percent escapes.
         SignatureMismatch: another request, another secret, or a signed header is absent.
-        HeaderNotSigned: an `x-amz-` header is neither signed nor allowed.
-        SignatureNotYetValid: signed more than 15 minutes after `now`.
-        SignatureExpired: `now` is `expires_at` or later.
     """
-    _require_genuine(presigned, secret)
-    _require_amz_headers_signed(presigned, allowed_unsigned)
-
-    if presigned.signed_at > now + LARGEST_SKEW:
-        raise SignatureNotYetValid(presigned.signed_at)
-    if now >= presigned.expires_at:
-        raise SignatureExpired(presigned.expires_in, presigned.expires_at)
-
-
-def _require_genuine(presigned: Presigned, secret: str) -> None:
-    request = presigned.request
-    canonical = canonical_request(request, presigned.signed_headers, UNSIGNED_PAYLOAD)
-    expected = sign(canonical, presigned.credential, presigned.signed_at, secret)
-    complete = all(request.headers.get(name) for name in presigned.signed_headers)
-    if not hmac.compare_digest(expected, presigned.signature) or not complete:
+    request = claim.request
+    canonical = canonical_request(request, claim.signed_headers, claim.payload_hash)
+    expected = sign(canonical, claim.credential, claim.signed_at, secret)
+    complete = all(request.headers.get(name) for name in claim.signed_headers)
+    if not hmac.compare_digest(expected, claim.signature) or not complete:
         raise SignatureMismatch
 
 
-def _require_amz_headers_signed(presigned: Presigned, allowed: frozenset[str]) -> None:
+def require_amz_headers_signed(claim: Claim, allowed: frozenset[str] = frozenset()) -> None:
+    """Return when every `x-amz-` header is covered by the signature, or allowed to come without.
+
+    Raises:
+        HeaderNotSigned: names the first that is not.
+    """
     # A name in upper case breaks the promise of Headers; lower() makes that a refusal, not a hole.
-    for name in sorted(presigned.request.headers):
-        covered = name in presigned.signed_headers or name in allowed
+    for name in sorted(claim.request.headers):
+        covered = name in claim.signed_headers or name in allowed
         if name.lower().startswith("x-amz-") and not covered:
             raise HeaderNotSigned(name)
 
 
-def _shaped(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    named = dict(pairs)
-    if len({name.lower() for name in named}) != len(pairs):
-        raise MalformedSignature("query", "names a parameter twice")
-    for parameter, (shape, why) in _SHAPES.items():
-        if parameter not in named:
+# --- Reading what a signature says of itself -----------------------------------------------------
+
+
+def require_shapes(values: Mapping[str, str], shapes: Mapping[str, Shape]) -> None:
+    """Return when every parameter is there and in its form; raises MalformedSignature."""
+    for parameter, shape in shapes.items():
+        if parameter not in values:
             raise MalformedSignature(parameter, "is missing")
-        if not shape.fullmatch(named[parameter]):
-            raise MalformedSignature(parameter, why)
-    return named
+        if not shape.pattern.fullmatch(values[parameter]):
+            raise MalformedSignature(parameter, shape.why)
 
 
-def _instant(text: str) -> datetime:
+def require_each_name_once(pairs: tuple[tuple[str, str], ...]) -> None:
+    """Return when no two parameters have one name, in whatever case; raises MalformedSignature."""
+    if len({name.lower() for name, _ in pairs}) != len(pairs):
+        raise MalformedSignature("query", "names a parameter twice")
+
+
+def read_credential(text: str, region: str, date: str) -> Credential:
+    """The credential, when it is for this region, service s3 and the day of this X-Amz-Date.
+
+    Raises:
+        MalformedSignature: it is for others, or not five parts.
+    """
+    credential = Credential.parse(text)
+    if (credential.region, credential.service) != (region, SERVICE):
+        raise MalformedSignature("X-Amz-Credential", f"must be for {region}/{SERVICE}", region)
+    if credential.date != date[:8]:
+        raise MalformedSignature("X-Amz-Credential", "must have the day of X-Amz-Date")
+    return credential
+
+
+def read_instant(text: str) -> datetime:
+    """An X-Amz-Date, aware UTC; raises MalformedSignature when there is no such instant."""
     try:
         signed_at = datetime.strptime(text, "%Y%m%dT%H%M%S%z")
         _ = signed_at + LONGEST_LIFE  # an end after the year 9999 cannot be reckoned with
@@ -409,36 +346,14 @@ def _instant(text: str) -> datetime:
     return signed_at
 
 
-def _life(text: str) -> timedelta:
-    life = timedelta(seconds=int(text))
-    if life > LONGEST_LIFE:
-        raise MalformedSignature("X-Amz-Expires", _SHAPES["X-Amz-Expires"][1])
-    return life
-
-
-def _signed_headers(text: str) -> tuple[str, ...]:
+def read_signed_headers(text: str) -> tuple[str, ...]:
+    """Sorted names with host among them; raises MalformedSignature for anything else."""
     names = text.split(";")
     if names != sorted(set(names)):
         raise MalformedSignature("X-Amz-SignedHeaders", "must be sorted, each name once")
     if "host" not in names:
         raise MalformedSignature("X-Amz-SignedHeaders", "must contain host")
     return tuple(names)
-
-
-def _terms(
-    credential: Credential, signed_at: datetime, expires_in: timedelta
-) -> tuple[tuple[str, str], ...]:
-    return (
-        ("X-Amz-Algorithm", ALGORITHM),
-        ("X-Amz-Credential", str(credential)),
-        ("X-Amz-Date", _amz_date(signed_at)),
-        ("X-Amz-Expires", str(expires_in // timedelta(seconds=1))),
-        ("X-Amz-SignedHeaders", "host"),
-    )
-
-
-def _amz_date(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _canonical_path(raw_path: str) -> str:
@@ -448,10 +363,11 @@ def _canonical_path(raw_path: str) -> str:
 
 def _canonical_value(values: Iterable[str]) -> str:
     # Not str.split(): that also takes away white space beyond ASCII, which would then go unsigned.
-    return ",".join(re.sub(r"[ \t]+", " ", value).strip(" ") for value in values)
+    return ",".join(_SPACES.sub(" ", value).strip(" ") for value in values)
 
 
-def _encoded(pair: tuple[str, str]) -> tuple[str, str]:
+def encoded(pair: tuple[str, str]) -> tuple[str, str]:
+    """A name and value of a query, percent-encoded as they are signed."""
     name, value = pair
     return quote(name, safe=""), quote(value, safe="")
 

@@ -6,10 +6,14 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Self
+
+from starlette.types import Scope
 
 from transom.domain.listing import Listing
 from transom.frontends.errors import PreconditionFailed, RangeNotSatisfiable
 from transom.frontends.headers import etag
+from transom.frontends.requests import header
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
@@ -59,6 +63,16 @@ class Conditions:
     if_none_match: str = ""
     if_modified_since: str = ""
     if_unmodified_since: str = ""
+
+    @classmethod
+    def of(cls, scope: Scope) -> Self:
+        """Those of a request."""
+        return cls(
+            header(scope, "if-match"),
+            header(scope, "if-none-match"),
+            header(scope, "if-modified-since"),
+            header(scope, "if-unmodified-since"),
+        )
 
 
 def is_unchanged(asked: Conditions, listing: Listing) -> bool:

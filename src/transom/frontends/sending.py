@@ -15,12 +15,21 @@ BLOCK_BYTES = 256 << 10
 _BLOCKS_IN_A_ROW = 16  # measured: a pause after each block costs 4 % of the throughput
 
 
-async def send_file(opened: Download, part: Window | None, receive: Receive, send: Send) -> None:
-    """Send the part of a file that is open, or all of it; stops when the client is gone."""
+async def send_file(
+    opened: Download,
+    part: Window | None,
+    receive: Receive,
+    send: Send,
+    headers: dict[str, str] | None = None,
+) -> None:
+    """Send the part of a file that is open, or all of it; stops when the client is gone.
+
+    `headers` stand in place of those that describe().
+    """
     gone = asyncio.ensure_future(_disconnected(receive))
     blocks = 0
     try:
-        await start(send, 206 if part else 200, describe(opened.listing, part))
+        await start(send, 206 if part else 200, headers or describe(opened.listing, part))
         while not gone.done() and (block := opened.reader.read(BLOCK_BYTES)):
             await send({"type": "http.response.body", "body": block, "more_body": True})
             # To a client that is gone, sending is a quick nothing: without a pause now and then the
@@ -37,6 +46,14 @@ async def send_file(opened: Download, part: Window | None, receive: Receive, sen
 async def _disconnected(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def send_unchanged(listing: Listing, send: Send) -> None:
+    """Tell a client that it has the file already."""
+    headers = describe(listing)
+    del headers["Content-Length"]  # the server would wait for as many bytes
+    await start(send, 304, headers)
+    await send({"type": "http.response.body"})
 
 
 async def start(send: Send, status: int, headers: dict[str, str]) -> None:

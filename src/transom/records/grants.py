@@ -34,6 +34,7 @@ _PRINCIPAL = (
         principals,
         organizations.c.networks.label("org_networks"),
         organizations.c.active.label("stands"),
+        organizations.c.epoch.label("org_epoch"),
     )
     .join(organizations, organizations.c.id == principals.c.home_org)
     .where(principals.c.id == bindparam("principal_id"))
@@ -53,6 +54,18 @@ class Grant:
     source: str
     issued_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Whoever holds grants that are kept nowhere, with what ends them all at once.
+
+    `org_active` and `org_epoch` are those of its home organization.
+    """
+
+    principal: Principal
+    org_active: bool
+    org_epoch: int
 
 
 def add(tx: Connection, grant: Grant) -> None:
@@ -85,6 +98,12 @@ def principal(tx: Connection, principal_id: str, now: datetime) -> Principal | N
     if row is None or not row.stands:
         return None
     return _acting(read_principal(row), now)
+
+
+def holder_named(tx: Connection, principal_id: str) -> Holder | None:
+    """The principal of this id as it is now, whether or not it may act."""
+    row = tx.execute(_PRINCIPAL, {"principal_id": principal_id}).one_or_none()
+    return None if row is None else Holder(read_principal(row), row.stands, row.org_epoch)
 
 
 def _acting(found: Principal, now: datetime) -> Principal | None:

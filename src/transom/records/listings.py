@@ -7,7 +7,18 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, OrgId, Place
@@ -15,7 +26,7 @@ from transom.domain.space import Direction
 from transom.domain.submission import State
 from transom.ports import Sealed
 from transom.records.database import insert_new, rows
-from transom.records.schema import blobs, listings, submissions
+from transom.records.schema import blobs, listings, parts, submissions
 
 PLAIN = 1
 _CANDIDATES = 500
@@ -102,6 +113,7 @@ _PAGE = (
     .order_by(listings.c.name, listings.c.listed_at.desc())
     .limit(bindparam("limit"))
 )
+_PAGE_OF = _PAGE.where(listings.c.name >= bindparam("first"), listings.c.name < bindparam("beyond"))
 _NEWEST = (
     select(listings)
     .where(_AT_PLACE, _LIVE, listings.c.name == bindparam("name"))
@@ -111,14 +123,19 @@ _NEWEST = (
 _BY_ID = select(listings).where(_LIVE, listings.c.id == bindparam("id"))
 
 
-def page(tx: Connection, place: Place, after: str, limit: int, now: datetime) -> list[Listing]:
+def page(
+    tx: Connection, place: Place, after: str, limit: int, now: datetime, prefix: str = ""
+) -> list[Listing]:
     """Live listings at a place whose names follow `after`, by name, newest first within a name.
 
-    At most limit rows. A name may stand several times; its newest is first, and a page that ends
-    within a name loses only older ones.
+    At most limit rows, whose names begin with `prefix`. A name may stand several times; its newest
+    is first, and a page that ends within a name loses only older ones.
     """
-    found = tx.execute(_PAGE, {**_parameters(place, now), "after": after, "limit": limit})
-    return [_read(row, place) for row in found.all()]
+    asked = {**_parameters(place, now), "after": after, "limit": limit}
+    if not prefix:
+        return [_read(row, place) for row in tx.execute(_PAGE, asked).all()]
+    asked |= {"first": prefix, "beyond": prefix[:-1] + chr(ord(prefix[-1]) + 1)}
+    return [_read(row, place) for row in tx.execute(_PAGE_OF, asked).all()]
 
 
 def newest(tx: Connection, place: Place, name: str, now: datetime) -> Listing | None:
@@ -195,8 +212,10 @@ def forget_blob(tx: Connection, key: str) -> bool:
 
 
 def known_blobs(tx: Connection, keys: list[str]) -> set[str]:
-    """Which of these keys have a record."""
-    return set(tx.execute(select(blobs.c.key).where(blobs.c.key.in_(keys))).scalars())
+    """Which of these keys have a record: as a blob, or as a part of what is still to come."""
+    whole = select(blobs.c.key).where(blobs.c.key.in_(keys))
+    of_parts = select(parts.c.blob_key).where(parts.c.blob_key.in_(keys))
+    return set(tx.execute(union_all(whole, of_parts)).scalars())
 
 
 def least_recently_verified(tx: Connection, before: datetime, limit: int) -> list[Sealed]:

@@ -269,6 +269,30 @@ submissions = Table(
     ),
 )
 
+multiparts = Table(
+    "multiparts",
+    metadata,
+    # The submissions whose bytes come in parts, until tracking forgets them.
+    _id("tracking_id"),
+    Column("checksum", String(16), nullable=False),  # the algorithm that was agreed on, or ""
+    Column("full_object", Boolean, nullable=False),  # whether it is over the bytes, not the parts
+    Column("completed_as", String(64), nullable=False, server_default=""),  # of which parts
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    # Gone with the end of the upload.
+    Column("tracking_id", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("blob_key", String(32), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("checksum", String(16), nullable=False),  # the algorithm of digest, or ""
+    Column("digest", String(64), nullable=False),  # hexadecimal; what the sender stated
+    Column("received_at", Instant, nullable=False),
+)
+
 unheld = Table(
     "unheld",
     metadata,

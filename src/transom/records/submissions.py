@@ -15,6 +15,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -37,7 +38,14 @@ from transom.domain.submission import (
 )
 from transom.ports import Sealed
 from transom.records.database import insert_new, rows
-from transom.records.schema import findings, idempotency, listings, submissions
+from transom.records.schema import (
+    findings,
+    idempotency,
+    listings,
+    multiparts,
+    parts,
+    submissions,
+)
 
 OWN_ONLY = (State.HELD, State.ABANDONED)
 """The states in which only the principal that uploads sees a submission."""
@@ -83,13 +91,13 @@ def add(tx: Connection, submission: Submission) -> None:
 def find(tx: Connection, tracking_id: str) -> Submission | None:
     """The submission with this tracking id, without its findings; None when there is none."""
     row = tx.execute(_BY_ID, {"tracking_id": tracking_id}).one_or_none()
-    return None if row is None else _read(row)
+    return None if row is None else read(row)
 
 
 def find_all(tx: Connection, tracking_ids: Sequence[str]) -> dict[str, Submission]:
     """The submissions with these tracking ids, by id, without their findings."""
     query = select(submissions).where(submissions.c.tracking_id.in_(tracking_ids))
-    return {row.tracking_id: _read(row) for row in tx.execute(query)}
+    return {row.tracking_id: read(row) for row in tx.execute(query)}
 
 
 def blob_key_of(tx: Connection, tracking_id: str) -> str | None:
@@ -217,7 +225,7 @@ def page(tx: Connection, wanted: Filter, limit: int) -> list[Submission]:
         *_narrowing(wanted),
     )
     query = query.order_by(here.submitted_at.desc(), here.tracking_id.desc()).limit(limit)
-    found = [_read(row) for row in tx.execute(query)]
+    found = [read(row) for row in tx.execute(query)]
     return complete(tx, found, wanted.now)
 
 
@@ -314,14 +322,35 @@ def stale_requests(tx: Connection, before: datetime, limit: int) -> list[Submiss
 
     One that is being received, or swept by another, at this very moment is left out.
     """
+    return _stale(tx, ~_IN_PARTS, before, limit)
+
+
+def stale_multiparts(tx: Connection, before: datetime, limit: int) -> list[Submission]:
+    """The same of those whose bytes come in parts; they have longer."""
+    return _stale(tx, _IN_PARTS, before, limit)
+
+
+_IN_PARTS = exists().where(multiparts.c.tracking_id == submissions.c.tracking_id)
+
+
+def _stale(
+    tx: Connection, kind: ColumnElement[bool], before: datetime, limit: int
+) -> list[Submission]:
     here = submissions.c
     query = select(submissions).where(
         here.state == State.REQUESTED,
         here.requested_at < before,
         or_(here.alive_at.is_(None), here.alive_at < before),
+        kind,
     )
-    query = query.order_by(here.requested_at).limit(limit).with_for_update(skip_locked=True)
-    return [_read(row) for row in tx.execute(query)]
+    query = query.order_by(here.requested_at).limit(limit)
+    return [read(row) for row in tx.execute(query.with_for_update(skip_locked=True))]
+
+
+def waits(tx: Connection, tracking_id: str, now: datetime) -> bool:
+    """Whether a submission still waits for bytes; then it stays so until this transaction ends."""
+    change = update(submissions).where(_BY_ID_PLAIN, submissions.c.state == State.REQUESTED)
+    return rows(tx, change.values(alive_at=now), {"of": tracking_id}) == 1
 
 
 def note_alive(
@@ -380,7 +409,7 @@ def held(tx: Connection, principal_id: str, place: Place, name: str = "") -> lis
     query = select(submissions).where(
         submissions.c.state == State.HELD, *_sent_by(principal_id, place, name)
     )
-    return [_read(row) for row in tx.execute(query.order_by(submissions.c.name))]
+    return [read(row) for row in tx.execute(query.order_by(submissions.c.name))]
 
 
 def held_to_replace(
@@ -391,7 +420,7 @@ def held_to_replace(
         submissions.c.state == State.HELD, *_sent_by(principal_id, place, name)
     )
     row = tx.execute(query.with_for_update()).one_or_none()
-    return None if row is None else _read(row)
+    return None if row is None else read(row)
 
 
 def stale_held(tx: Connection, before: datetime, limit: int) -> list[Submission]:
@@ -399,7 +428,7 @@ def stale_held(tx: Connection, before: datetime, limit: int) -> list[Submission]
     here = submissions.c
     query = select(submissions).where(here.state == State.HELD, here.held_at < before)
     query = query.order_by(here.requested_at).limit(limit).with_for_update(skip_locked=True)
-    return [_read(row) for row in tx.execute(query)]
+    return [read(row) for row in tx.execute(query)]
 
 
 def newest_sent(
@@ -413,7 +442,7 @@ def newest_sent(
         *_sent_by(principal_id, place, name),
     )
     row = tx.execute(query.order_by(here.requested_at.desc()).limit(1)).one_or_none()
-    return None if row is None else _read(row)
+    return None if row is None else read(row)
 
 
 def _sent_by(principal_id: str, place: Place, name: str) -> list[ColumnElement[bool]]:
@@ -443,7 +472,8 @@ def forget_before(tx: Connection, before: datetime, limit: int) -> list[str]:
     query = query.order_by(here.submitted_at).limit(limit).with_for_update(skip_locked=True)
     gone = list(tx.execute(query).scalars())
     if gone:
-        tx.execute(delete(findings).where(findings.c.tracking_id.in_(gone)))
+        for table in (findings, parts, multiparts):
+            tx.execute(delete(table).where(table.c.tracking_id.in_(gone)))
         tx.execute(delete(submissions).where(here.tracking_id.in_(gone)))
     return gone
 
@@ -486,7 +516,8 @@ def sweep_idempotency(tx: Connection, before: datetime) -> int:
     return rows(tx, delete(idempotency).where(idempotency.c.created_at < before))
 
 
-def _read(row: Row[Any]) -> Submission:
+def read(row: Row[Any]) -> Submission:
+    """The submission in a row, without findings."""
     framing = None if row.raw_sha256 is None else Framing(row.raw_size, row.raw_sha256)
     return Submission(
         tracking_id=row.tracking_id,

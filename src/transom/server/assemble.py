@@ -26,7 +26,9 @@ from transom.core.exchange import Exchange
 from transom.core.grants import Mint, Rate, Tokens
 from transom.core.handoff import HandOff
 from transom.core.keyring import KeyRing, ServerKey
+from transom.core.multipart import Multiparts
 from transom.core.passwords import Argon2Cost, Passwords
+from transom.core.present import PresentBook
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
 from transom.core.rights import RightsBook
@@ -37,6 +39,7 @@ from transom.core.sign_in import SignIn
 from transom.core.signed_urls import Endpoint, SignedUrls
 from transom.core.tools import Keeping, Tools
 from transom.core.tracking import Tracking
+from transom.core.transfer_tokens import TransferTokens
 from transom.core.uploads import Uploads
 from transom.frontends.encoding import Media
 from transom.frontends.errors import Answerer, Support, WrongHost
@@ -46,6 +49,7 @@ from transom.frontends.gateway.wire import Zone
 from transom.frontends.rest.routes import RestDoor
 from transom.frontends.rest.wire import Links, TrackingStyle
 from transom.frontends.s3 import errors as s3_errors
+from transom.frontends.s3.calls import Bucket, Surroundings
 from transom.frontends.s3.routes import S3Door
 from transom.frontends.shell import Door, Shell
 from transom.frontends.token.routes import PATH as TOKEN_PATH
@@ -112,7 +116,7 @@ def connect(settings: Settings) -> Databases:
 
 
 def key_ring(settings: Settings) -> KeyRing:
-    """The keys that sign URLs and seal the exchange's audit trail."""
+    """The keys that sign URLs, and seal transfer tokens and the exchange's audit trail."""
     return _ring(settings.keys.file)
 
 
@@ -162,9 +166,9 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
     sign_in = SignIn(identity, passwords, tools.clock)
     limits = settings.limits
     rate = Rate(limits.token_grants_per_second, limits.token_grants_burst)
-    tokens = Tokens(
-        identity, sign_in, rights, Mint(identity_keys, tools.clock, tools.entropy, rate)
-    )
+    mint = Mint(identity_keys, tools.clock, tools.entropy, rate)
+    tokens = Tokens(identity, sign_in, rights, mint)
+    present = PresentBook(identity, rights, tools.clock)
     endpoint = Endpoint(settings.s3.public_url, settings.s3.region, settings.s3.bucket)
     uploads = Uploads(tools, settings.sftp.suffixes)
     return Exchange(
@@ -174,9 +178,11 @@ def _services(settings: Settings, tools: Tools, databases: Databases, cost: Argo
             tools, ConnectionLimits(limits.connections_per_account, limits.connections_per_org)
         ),
         signed_urls=SignedUrls(key_ring(settings), endpoint, tokens, tools.clock),
+        transfer_tokens=TransferTokens(key_ring(settings), endpoint, identity, present, mint),
         browse=Browse(tools),
         uploads=uploads,
         bodies=Bodies(uploads, unwrap_forms=settings.exchange.unwrap_form_uploads),
+        multiparts=Multiparts(tools, uploads),
         downloads=Downloads(tools),
         tracking=Tracking(tools),
         handoff=HandOff(tools),
@@ -207,7 +213,7 @@ def assemble(
         _about(settings),
     )
     token = TokenDoor(exchange, workers)
-    s3 = S3Door(exchange, workers, clock)
+    s3 = S3Door(Surroundings(exchange, workers, bucket_of(settings)), clock)
     zone = Zone(ZoneInfo(settings.exchange.time_zone))
     base_url = settings.rest.public_url
     gateway = GatewayDoor(
@@ -281,11 +287,17 @@ def _rest_door(name: str, hosts: frozenset[str], answerer: Answerer) -> Door:
     )
 
 
+def bucket_of(settings: Settings) -> Bucket:
+    """The bucket of the S3 door."""
+    chosen = settings.s3
+    return Bucket(chosen.bucket, chosen.region, chosen.virtual_host_domain or "")
+
+
 def _s3_door(settings: Settings) -> Door:
-    host = str(urlsplit(settings.s3.public_url).hostname)
+    host, bucket = str(urlsplit(settings.s3.public_url).hostname), bucket_of(settings)
     return Door(
         "s3",
-        frozenset({host}),
+        frozenset({host, bucket.domain, bucket.host} - {""}),
         b"x-amz-request-id",
         s3_errors.wrong_host,
         s3_errors.defect,

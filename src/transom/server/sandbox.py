@@ -253,7 +253,7 @@ def _settings(
         keys=KeySettings(file=keys),
         rest=RestSettings(listen=at(rest), public_url=url(rest), extra_hosts=("localhost",)),
         token=TokenSettings(),
-        s3=S3Settings(listen=at(s3), public_url=url(s3)),
+        s3=S3Settings(listen=at(s3), public_url=url(s3), virtual_host_domain="localhost"),
         sftp=SftpSettings(listen=at(sftp), host_key_directory=options.data / "ssh"),
         metrics=MetricsSettings(),
         exchange=ExchangeSettings(),

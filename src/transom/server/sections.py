@@ -306,6 +306,12 @@ class S3Settings(Section):
         pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
         description="Name of the one bucket.",
     )
+    virtual_host_domain: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$",
+        description="Domain below which the bucket is a host of its own, as in "
+        "bucket.domain; the certificate must cover that name. Without it, path style only.",
+    )
     tls: TlsSettings | None = Field(None, description="TLS of the listener.")
     behind_proxy: Networks = Field(
         (), description="Networks of the proxies whose X-Forwarded-For is believed."

@@ -396,6 +396,57 @@ def sftp_config_(
     sftp_config.run(_desk(ctx), client, key)
 
 
+@command(
+    app,
+    "s3-credentials",
+    """ORG/APPLICATION [options]
+
+Examples
+  eval "$(transom s3-credentials 0001/r4530)"
+  transom s3-credentials r4530 --format json
+  transom s3-credentials r4530 --format credential_process
+
+Formats: env, lines for a shell (the default); json, all that the server tells;
+credential_process, what AWS tools ask a program for: see transom s3-config.
+
+What is printed is secret, and good for one hour.""",
+)
+def s3_credentials_(
+    ctx: typer.Context,
+    application: Annotated[str, typer.Argument(autocompletion=completion.places)] = "",
+    *,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="env, json or credential_process")
+    ] = "",
+) -> None:
+    """Print temporary keys for S3 tools."""
+    from transom.client.cli import s3_keys
+
+    s3_keys.credentials(_desk(ctx), application, format_)
+
+
+@command(
+    app,
+    "s3-config",
+    """ORG/APPLICATION [options]
+
+Examples
+  transom s3-config 0001/r4530 >> ~/.aws/config
+  aws s3 ls s3://filex/0001/r4530/ --profile transom-prod-r4530
+
+The profile holds no secret: AWS tools ask this command for keys, and again
+when they have expired.""",
+)
+def s3_config_(
+    ctx: typer.Context,
+    application: Annotated[str, typer.Argument(autocompletion=completion.places)] = "",
+) -> None:
+    """Print a profile for AWS tools that renews its keys by itself."""
+    from transom.client.cli import s3_keys
+
+    s3_keys.configuration(_desk(ctx), application)
+
+
 @command(app, "version", "[options]")
 def version(ctx: typer.Context) -> None:
     """Print the version."""

@@ -9,6 +9,7 @@ from transom.client.cli.exits import WrongUse
 
 _ORG: Final = re.compile(r"[0-9]{1,20}")
 _LEVEL: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
+_APPLICATION_LEVELS: Final = 2
 _FOLDER_LEVELS: Final = 3
 
 
@@ -35,6 +36,19 @@ def level(text: str, org: str = "") -> str:
     parts = path.split("/") if path else []
     if len(parts) > _FOLDER_LEVELS or not _legal(parts):
         raise _not_a_place(text, "a place is org/application/sub-space, from the left")
+    return path
+
+
+def application(text: str, org: str = "") -> str:
+    """An organization's application.
+
+    Raises:
+        WrongUse: it is not org/application.
+    """
+    path = whole(text, org)
+    parts = path.split("/")
+    if len(parts) != _APPLICATION_LEVELS or not _legal(parts):
+        raise _not_a_place(text, "an application is org/application, like 0001/r4530")
     return path
 
 

@@ -81,6 +81,9 @@ class RestDoor:
             case "tracking", []:
                 require_method(scope, "GET")
                 return await self._tracking(scope, media)
+            case "S3TransferTokens", [org, name]:
+                require_method(scope, "GET")
+                return await self._transfer_token(scope, media, org, name)
             case "health" | "ready", []:
                 require_method(scope, "GET", "HEAD")
                 return await self._health(media, deep=head == "ready")
@@ -212,6 +215,17 @@ class RestDoor:
 
     def _record(self, shown: Submission) -> Json:
         return wire.submission(shown, self.links, self.style)
+
+    # --- /S3TransferTokens -----------------------------------------------------------------------
+
+    async def _transfer_token(self, scope: Scope, media: Media, org: str, name: str) -> Response:
+        shaped = await self.workers.run(self._grant, scope, org, name)
+        return _shaped(shaped, media, "transferToken")
+
+    def _grant(self, scope: Scope, org: str, name: str) -> Json:
+        actor = self._actor(scope)
+        grant = self.exchange.transfer_tokens.grant
+        return wire.transfer_token(grant(actor, parse_org(org), parse_application(name)))
 
     # --- /health ---------------------------------------------------------------------------------
 

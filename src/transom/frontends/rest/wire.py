@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from transom.core.browse import Folder
 from transom.core.signed_urls import SignedUrl
+from transom.core.transfer_tokens import TransferToken
 from transom.domain.listing import Listing
 from transom.domain.names import Place
 from transom.domain.submission import OUTCOMES, State, Submission
@@ -162,6 +163,33 @@ def download_offer(
 
 def _file_address(links: Links, place: Place, name: str) -> str:
     return links.files(place.org, place.application, place.sub_space, name)
+
+
+# --- S3 transfer tokens --------------------------------------------------------------------------
+
+
+def transfer_token(token: TransferToken) -> Json:
+    """Temporary keys: the keys of the guide's sample (6.1) first, then where to use them."""
+    session, door = token.session, token.endpoint
+
+    def paths(places: Iterable[Place]) -> list[str]:
+        return [f"{door.bucket}/{place}/" for place in places]
+
+    return {
+        "region": door.region,
+        "sessionName": session.name,
+        "readPaths": paths(session.read_places),
+        "writePaths": paths(session.write_places),
+        "credentials": {
+            "accessKeyId": token.access_key_id,
+            "secretAccessKey": token.secret,
+            "sessionToken": token.session_token,
+            "expiration": zulu(session.expires_at),
+        },
+        "endpoint": door.base_url,
+        "bucket": door.bucket,
+        "forcePathStyle": True,
+    }
 
 
 # --- tracking ------------------------------------------------------------------------------------
