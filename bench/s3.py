@@ -43,8 +43,7 @@ _THREADS = 4
 _PARTS = TransferConfig(
     multipart_threshold=8 * _MIB, multipart_chunksize=8 * _MIB, max_concurrency=_THREADS
 )
-_TOOL = "tools/ceph-rgw-up.sh"
-_SHARED = (Path(__file__).parents[2] / "shared" / _TOOL, Path("/work/shared") / _TOOL)
+_CEPH = Path(__file__).parents[2] / "shared" / "tools" / "ceph-rgw-up.sh"
 _METHOD = """\
 boto3 with its defaults over http, in a process of its own beside the server, both sharing the
 cores; turns alternate. Parts have 8 MiB, four at once. Ceph: Debian's radosgw 16.2 over one OSD in
@@ -312,8 +311,7 @@ def _transom(directory: Path, setting: Setting) -> Iterator[_Store]:
 
 @contextmanager
 def _ceph(directory: Path) -> Iterator[_Store]:
-    tool = next((each for each in _SHARED if each.exists()), None)
-    if tool is None or shutil.which("radosgw") is None:
+    if not _CEPH.exists() or shutil.which("radosgw") is None:
         raise CannotMeasure("Ceph's gateway is missing (Debian: radosgw, ceph-mon, ceph-osd)")
     port, state = processes.free_port(), directory / "ceph"
     settings = {
@@ -326,7 +324,7 @@ def _ceph(directory: Path) -> Iterator[_Store]:
 
     def ceph(command: str) -> str:
         done = subprocess.run(
-            ["bash", str(tool), command], env=settings, capture_output=True, text=True, check=False
+            ["bash", str(_CEPH), command], env=settings, capture_output=True, text=True, check=False
         )
         if done.returncode:
             raise CannotMeasure(f"Ceph did not start: {done.stderr[-400:]}")

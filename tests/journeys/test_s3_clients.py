@@ -7,8 +7,10 @@ synchronization too, in the drill.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +100,12 @@ class Machine:
     def aws(self, *arguments: str) -> Done:
         return self.run("aws", "--endpoint-url", self.endpoint, "s3", *arguments)
 
+    def aws_of_debian(self, *arguments: str) -> Done:
+        """Version 2, which is not on PyPI."""
+        if (program := shutil.which("aws", path="/usr/bin")) is None:
+            unavailable.missing("aws", "Debian's awscli is missing; scripts/setup installs it")
+        return self.execute(program, "--endpoint-url", self.endpoint, "s3", *arguments)
+
     def rclone(self, *arguments: str) -> Done:
         remote = {
             "TYPE": "s3",
@@ -140,6 +148,15 @@ def aws(at: Machine, up: str) -> list[Done]:
         at.aws("cp", f"s3://{APP}/out/file1.zip", "down.zip"),
         at.aws("ls", f"s3://{APP}/out/"),
         at.aws("rm", f"s3://{APP}/out/file1.zip"),
+    ]
+
+
+def aws2(at: Machine, up: str) -> list[Done]:
+    return [
+        at.aws_of_debian("cp", up, f"s3://{APP}/in/aws2.bin"),
+        at.aws_of_debian("cp", f"s3://{APP}/out/file1.zip", "down.zip"),
+        at.aws_of_debian("ls", f"s3://{APP}/out/"),
+        at.aws_of_debian("rm", f"s3://{APP}/out/file1.zip"),
     ]
 
 
@@ -189,7 +206,7 @@ def crt(at: Machine, up: str) -> list[Done]:
     ]
 
 
-TOOLS = (aws, rclone, s3cmd, s5cmd)
+TOOLS = (aws, aws2, rclone, s3cmd, s5cmd)
 Tool = Callable[[Machine, str], list[Done]]
 each_tool = pytest.mark.parametrize("tool", TOOLS, ids=lambda each: each.__name__)
 
@@ -299,3 +316,29 @@ def test_a_url_that_aws_presigns_with_version_4_is_good(over_tls: Demo, tmp_path
         ["curl", "-sSf", "--cacert", machine.ca, url], capture_output=True, check=True
     )
     assert len(fetched.stdout) == 7473
+
+
+@pytest.mark.drill
+def test_s3fs_mounts_what_the_token_leads_to_for_reading(plain: Demo, tmp_path: Path) -> None:
+    machine = Machine.of(plain.account(), tmp_path)
+    if shutil.which("s3fs") is None or not Path("/dev/fuse").exists():
+        unavailable.missing("s3fs", "no such program, or no /dev/fuse")
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    options = ("use_path_request_style", "use_session_token", "endpoint=us-east-1")
+    told = [part for each in (f"url={machine.endpoint}", *options) for part in ("-o", each)]
+    keys = {name.replace("_", ""): value for name, value in machine.keys.items()}
+    done = machine.execute("s3fs", f"{BUCKET}:/0001/app1", str(mounted), *told, **keys)
+    assert done.returncode == 0, done.stderr
+    try:
+        until = time.monotonic() + SECONDS
+        while not mounted.is_mount():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert {"file1.zip", "file2.pdf"} <= {each.name for each in (mounted / "out").iterdir()}
+        assert (mounted / "out" / "file1.zip").stat().st_size == 7473
+        assert len((mounted / "out" / "file1.zip").read_bytes()) == 7473
+        with pytest.raises(PermissionError):
+            (mounted / "out" / "file1.zip").unlink()
+    finally:
+        subprocess.run(["umount", mounted], check=True)

@@ -222,14 +222,12 @@ class SftpSession(asyncssh.SSHServerSession[bytes]):
 
     # --- bytes -----------------------------------------------------------------------------------
 
-    def _write(self, packet: memoryview) -> None:
-        request, number, offset, length = wire.positioned(packet)
-        data = packet[wire.POSITIONED.size :][:length]
+    def _write(self, head: memoryview) -> None:
+        request, number, offset, length = wire.positioned(head)
+        data = self._packets.data(length)
         try:
-            if len(data) < length:
-                raise BadPacket("a packet too short")
             receiving = self._files.handles.get(number, Receiving)
-            receiving.write(offset, data)
+            receiving.write(offset, length, data)
             receiving.flush_behind(self._files.around.workers)
         except ExchangeError as error:
             self._refuse(request, "write", error)
