@@ -73,10 +73,8 @@ class Staged(Protocol):
         """The highest offset written so far, in bytes."""
         ...
 
-    def write(self, offset: int, *data: bytes | memoryview) -> None:
-        """Place data at offset (bytes from the start), in one piece or in several that follow.
-
-        Any order; overlaps take the later write.
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Place data at offset (bytes from the start). Any order; overlaps take the later write.
 
         Raises:
             NotSupported: the bytes would lie in more than 65,536 separate pieces; nothing changed.

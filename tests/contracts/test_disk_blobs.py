@@ -28,7 +28,7 @@ from transom.blobs.spans import Spans
 from transom.domain.errors import NotFound, NotSupported, StorageFull, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 STEPS_OF_SEALING = ["fsync 1", "link 1", "fsync 2", "unlink 1"]
 FULL = [errno.ENOSPC, errno.EDQUOT, errno.EFBIG]
@@ -69,7 +69,7 @@ class Faults:
     seen: Counter[str] = field(default_factory=Counter)
 
     def calls(self) -> DiskCalls:
-        names = ("pwritev", "pread", "fdatasync", "fsync", "link", "unlink", "rename")
+        names = ("pwrite", "pread", "fdatasync", "fsync", "link", "unlink", "rename")
         return DiskCalls(**{name: self._faulty(name) for name in names})
 
     def _faulty(self, name: str) -> Callable[..., Any]:
@@ -179,10 +179,10 @@ def test_any_writes_leave_the_bytes_the_digest_and_the_gap_of_a_bytearray(
 
 
 def test_writes_that_the_kernel_cuts_short_are_continued(root: Path) -> None:
-    def few(descriptor: int, views: Sequence[memoryview], offset: int) -> int:
-        return os.pwrite(descriptor, views[0][:3_000], offset)
+    def few(descriptor: int, view: memoryview, offset: int) -> int:
+        return os.pwrite(descriptor, view[:3_000], offset)
 
-    store = DiskBlobs(root, Chance(), DiskCalls(pwritev=few))
+    store = DiskBlobs(root, Chance(), DiskCalls(pwrite=few))
 
     assert content(store, sealed(store, DATA).key) == DATA
 
@@ -384,7 +384,7 @@ def test_a_power_cut_leaves_no_part_of_a_blob_and_keeps_every_acknowledged_one(
 
 
 def test_bytes_whose_writing_was_interrupted_are_never_sealed(root: Path) -> None:
-    store, _ = disk(root, pwritev_2=MachineStops())
+    store, _ = disk(root, pwrite_2=MachineStops())
     staged = staged_with(store, b"first")
     with pytest.raises(MachineStops):
         staged.write(5, b"second")
@@ -474,7 +474,7 @@ def test_a_failed_flush_is_told_by_the_next_write_and_the_sealing(root: Path) ->
 def test_a_full_disk_while_writing_keeps_nothing_and_ends_by_itself(
     root: Path, number: int
 ) -> None:
-    store, _ = disk(root, pwritev_2=OSError(number, "planned"))
+    store, _ = disk(root, pwrite_2=OSError(number, "planned"))
     staged = staged_with(store, b"first")
     for _ in range(2):
         with pytest.raises(StorageFull):
@@ -506,7 +506,7 @@ def test_a_full_disk_while_sealing_is_no_sign_of_ill_health(
 
 def test_a_full_disk_fails_the_check_until_there_is_room_again(root: Path) -> None:
     no_room = OSError(errno.ENOSPC, "planned")
-    store, _ = disk(root, pwritev_1=no_room, fdatasync_1=no_room)
+    store, _ = disk(root, pwrite_1=no_room, fdatasync_1=no_room)
     for _ in range(2):  # once at the write, once at the flush
         with pytest.raises(StorageFull):
             store.check()
@@ -786,7 +786,7 @@ def test_writing_goes_on_while_a_flush_is_under_way(root: Path) -> None:
     assert content(store, staged.seal_as(fresh_key()).key) == b"before and after"
 
 
-@pytest.mark.parametrize("name", ["pwritev", "fdatasync"])
+@pytest.mark.parametrize("name", ["pwrite", "fdatasync"])
 def test_discarding_waits_for_the_call_that_uses_the_descriptor(root: Path, name: str) -> None:
     entered, go = Event(), Event()
     calls = replace(DiskCalls(), **{name: held(getattr(os, name), entered, go)})

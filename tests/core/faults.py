@@ -32,7 +32,7 @@ from transom.domain.errors import Unavailable
 from transom.records.database import Database
 from transom.server.system import SystemEntropy
 
-CALLS = ("pwritev", "pread", "fdatasync", "fsync", "link", "unlink", "rename")
+CALLS = ("pwrite", "pread", "fdatasync", "fsync", "link", "unlink", "rename")
 
 
 class MachineStops(BaseException):
@@ -160,7 +160,7 @@ def stopping(world: World, steps: Steps) -> Program:
         real = getattr(os, name)
 
         def call(*args: Any, **named: Any) -> Any:
-            if name in ("pwritev", "fsync", "fdatasync"):
+            if name in ("pwrite", "fsync", "fdatasync"):
                 opened[args[0]] = os.fstat(args[0]).st_ino
             steps.step()
             return real(*args, **named)

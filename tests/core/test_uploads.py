@@ -562,7 +562,7 @@ def test_what_was_received_stays_so_when_its_try_is_ended_afterwards(world: Worl
 def test_what_cannot_be_opened_leaves_nothing(world: World) -> None:
     firm = world.account()
     database = TroubledDatabase(url_of(world))
-    program, disk = over(world, database=database), FailingCalls("pwritev")
+    program, disk = over(world, database=database), FailingCalls("pwrite")
     place, name = place_and_name("0001/app1/in/filing.zip")
     database.gone = True
 

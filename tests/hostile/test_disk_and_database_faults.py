@@ -62,7 +62,7 @@ def published(world: World) -> Iterator[Account]:
 
 
 @pytest.mark.parametrize("number", FULL, ids=errno.errorcode.get)
-@pytest.mark.parametrize("call", ["pwritev", "fsync", "link"])
+@pytest.mark.parametrize("call", ["pwrite", "fsync", "link"])
 def test_no_room_while_writing_or_sealing_is_told_and_passes(
     world: World, published: Account, call: str, number: int
 ) -> None:
@@ -74,7 +74,7 @@ def test_no_room_while_writing_or_sealing_is_told_and_passes(
         deliver(program, published, tracking_id)
     assert_nothing_came_of_it(published, tracking_id)
     assert files_in(world, "staging") == {}
-    if call == "pwritev":
+    if call == "pwrite":
         with pytest.raises(StorageFull):
             program.tools.blobs.check()
     disk.failing = False
@@ -89,7 +89,7 @@ def test_no_room_to_put_a_form_back_together_loses_only_this_try(world: World) -
     firm = world.account()
     tracking_id = requested(firm, "0001/app1/in/f.zip")
     body = b'--%s\r\nContent-Disposition: form-data; name="f.zip"\r\n\r\nno form' % (b"a" * 32)
-    disk = FailingCalls("pwritev")
+    disk = FailingCalls("pwrite")
     disk.failing = False
     program = over(world, **disk.calls)
     receiving = program.bodies.begin(firm.actor, tracking_id, Stated("application/octet-stream"))
@@ -173,7 +173,7 @@ def test_a_full_sqlite_file_takes_no_upload_lets_downloads_go_on_and_recovers(
 # --- the disk fails ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", ["pwritev", "fsync", "link"])
+@pytest.mark.parametrize("call", ["pwrite", "fsync", "link"])
 def test_a_failing_disk_is_told_and_nothing_is_visible(
     world: World, published: Account, call: str
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from transom.domain.errors import StorageFull, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -23,7 +23,7 @@ READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 class DiskCalls:
     """The calls on which durability hangs. A test puts a failing or a dying one in their place."""
 
-    pwritev: Callable[[int, Sequence[memoryview], int], int] = os.pwritev
+    pwrite: Callable[[int, memoryview, int], int] = os.pwrite
     pread: Callable[[int, int, int], bytes] = os.pread
     fdatasync: Callable[[int], None] = os.fdatasync
     fsync: Callable[[int], None] = os.fsync

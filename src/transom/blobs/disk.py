@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _KEY: Final = re.compile("[0-9a-f]{32}")
-_MOST_AT_ONCE: Final = 1024  # pieces that one call to the system takes (IOV_MAX)
 _SHARDS: Final = tuple(f"{number:02x}" for number in range(256))
 _CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -206,10 +205,8 @@ class DiskStaged:
         """The highest offset written so far, in bytes."""
         return self._size
 
-    def write(self, offset: int, *data: bytes | memoryview) -> None:
-        """Place data at offset (bytes from the start), in one piece or in several that follow.
-
-        Any order; overlaps take the later write.
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Place data at offset (bytes from the start). Any order; overlaps take the later write.
 
         Raises:
             NotSupported, ValueError: too many pieces, a negative offset (see Spans.add); or the
@@ -217,16 +214,15 @@ class DiskStaged:
             StorageFull: no room, or the offset is beyond what a file can have.
             Unavailable: the store failed, now or at an earlier write() or flush().
         """
-        views = [memoryview(each).cast("B") for each in data]
-        size = sum(map(len, views))
+        view = memoryview(data).cast("B")
         with self._writing:
             descriptor = self._usable()
-            if size:
-                self._spans.add(offset, offset + size)
+            if view:
+                self._spans.add(offset, offset + len(view))
                 with self._or_broken():
-                    self._place(descriptor, offset, views)
-                    self._digest.wrote(offset, views, self._spans.prefix)
-                    self._size = max(self._size, offset + size)
+                    self._place(descriptor, offset, view)
+                    self._digest.wrote(offset, view, self._spans.prefix)
+                    self._size = max(self._size, offset + len(view))
 
     def first_gap(self) -> int | None:
         """The first missing offset below size, or None when the bytes are contiguous from 0."""
@@ -289,11 +285,11 @@ class DiskStaged:
                 self._failure = failure
                 raise
 
-    def _place(self, descriptor: int, offset: int, views: Sequence[memoryview]) -> None:
-        while views:
-            written = self._disk.calls.pwritev(descriptor, views[:_MOST_AT_ONCE], offset)
+    def _place(self, descriptor: int, offset: int, view: memoryview) -> None:
+        while view:
+            written = self._disk.calls.pwrite(descriptor, view, offset)
+            view = view[written:]
             offset += written
-            views = _behind(views, written)
 
     def _persist(self, descriptor: int, key: str) -> None:
         calls, staging = self._disk.calls, self._disk.staging
@@ -319,15 +315,6 @@ class DiskStaged:
         self._descriptor = None
         with suppress(OSError):
             os.close(descriptor)
-
-
-def _behind(views: Sequence[memoryview], size: int) -> Sequence[memoryview]:
-    """What is left of the pieces behind so many bytes."""
-    for number, view in enumerate(views):
-        if size < len(view):
-            return [view[size:], *views[number + 1 :]]
-        size -= len(view)
-    return ()
 
 
 class _Disk:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from transom.domain.errors import NotSupported, StorageFull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 MAX_SPANS: Final = 65_536  # about 5 MB of memory for the worst sender
 LARGEST_OFFSET: Final = 2**63 - 1  # of a file; SFTP can say up to 2**64 - 1
@@ -78,14 +78,13 @@ class PrefixDigest:
         self._reached = 0
         self._stale = False
 
-    def wrote(self, offset: int, data: Sequence[memoryview], prefix: int) -> None:
-        """Take note of pieces, which the file has from offset; prefix bytes are contiguous now."""
+    def wrote(self, offset: int, data: memoryview, prefix: int) -> None:
+        """Take note of data, which the file has at offset; prefix bytes are contiguous now."""
         self._stale = self._stale or offset < self._reached
         if self._stale:
             return
         if offset == self._reached:
-            for piece in data:
-                self._take(piece)
+            self._take(data)
         self._follow(min(prefix, self._reached + CATCH_UP_BYTES))
 
     def whole(self, size: int) -> str:

@@ -90,7 +90,7 @@ class Joined(Staged):
         """Bytes of all parts together."""
         return self._size
 
-    def write(self, offset: int, *data: bytes | memoryview) -> None:  # noqa: ARG002 - a port's names
+    def write(self, offset: int, data: bytes | memoryview) -> None:  # noqa: ARG002 - a port's names
         """Not possible any more."""
         raise ValueError("parts are written one by one")
 

@@ -249,19 +249,17 @@ class Upload:
         """The highest offset written so far, in bytes."""
         return self._staged.size
 
-    def write(self, offset: int, *data: bytes | memoryview) -> None:
-        """Place data at offset (bytes from the start), in one piece or in several that follow.
-
-        Any order; overlaps take the later write.
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Place data at offset (bytes from the start). Any order; overlaps take the later write.
 
         Raises:
             TooLarge: the file would exceed the limit.
             StorageFull, Unavailable: nothing will be submitted.
         """
         limit = self._terms.limit
-        if limit is not None and offset + sum(map(len, data)) > limit:
+        if limit is not None and offset + len(data) > limit:
             raise TooLarge(limit)
-        self._staged.write(offset, *data)
+        self._staged.write(offset, data)
 
     def flush(self) -> None:
         """Push what was written towards the disk, so that commit() is quick. Promises nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -33,8 +33,8 @@ class Receiving:
         self._flushing: asyncio.Future[None] | None = None
         self._flushed = 0
 
-    def write(self, offset: int, length: int, data: Iterable[memoryview]) -> None:
-        """Place so many bytes, in pieces that follow, at offset; in any order.
+    def write(self, offset: int, data: memoryview) -> None:
+        """Place data at offset, in any order.
 
         Raises:
             TooLarge, NotSupported, StorageFull, Unavailable: nothing will be submitted.
@@ -42,9 +42,9 @@ class Receiving:
         if self.failure is not None:
             raise self.failure
         try:
-            if offset + length > _HIGHEST:
+            if offset + len(data) > _HIGHEST:
                 raise StorageFull
-            self.upload.write(offset, *data)
+            self.upload.write(offset, data)
         except ExchangeError as failure:
             self.failure = failure
             raise

@@ -222,12 +222,14 @@ class SftpSession(asyncssh.SSHServerSession[bytes]):
 
     # --- bytes -----------------------------------------------------------------------------------
 
-    def _write(self, head: memoryview) -> None:
-        request, number, offset, length = wire.positioned(head)
-        data = self._packets.data(length)
+    def _write(self, packet: memoryview) -> None:
+        request, number, offset, length = wire.positioned(packet)
+        data = packet[wire.POSITIONED.size :][:length]
         try:
+            if len(data) < length:
+                raise BadPacket("a packet too short")
             receiving = self._files.handles.get(number, Receiving)
-            receiving.write(offset, length, data)
+            receiving.write(offset, data)
             receiving.flush_behind(self._files.around.workers)
         except ExchangeError as error:
             self._refuse(request, "write", error)

@@ -82,16 +82,12 @@ class BadPacket(Exception):
 
 
 class Packets:
-    """Cuts the stream of one session into packets; keeps at most one that is not whole yet.
-
-    Of a WRITE next() gives the head, and data() what is to be written, in the pieces it came in.
-    """
+    """Cuts the stream of one session into packets; keeps at most one that is not whole yet."""
 
     def __init__(self) -> None:
         self._chunks: deque[memoryview] = deque()
         self._have = 0
         self._wanted = 0  # bytes of the next packet; 0 while its length is not here
-        self._behind = 0  # bytes of the present packet behind its head
 
     def feed(self, data: bytes) -> bool:
         """Add what arrived; whether the next packet may be whole now."""
@@ -100,13 +96,11 @@ class Packets:
         return self._have >= self._wanted
 
     def next(self) -> memoryview | None:
-        """The next packet without its length, or the head of a WRITE; None: it is not whole yet.
+        """The next whole packet without its length, or None when more must come first.
 
         Raises:
             BadPacket: it is empty, or longer than any request.
         """
-        if self._behind:
-            self.data(self._behind)
         if not self._wanted:
             if self._have < _LENGTH:
                 return None
@@ -115,28 +109,14 @@ class Packets:
                 raise BadPacket(f"a packet of {self._wanted} bytes")
         if self._have < self._wanted:
             return None
-        size, self._wanted = self._wanted, 0
-        if self._chunks[0][0] == Kind.WRITE and size > POSITIONED.size:
-            self._behind = size - POSITIONED.size
-            size = POSITIONED.size
-        return self._take(size)
-
-    def data(self, length: int) -> list[memoryview]:
-        """So many bytes from behind the head that next() gave last.
-
-        Raises:
-            BadPacket: the packet has fewer.
-        """
-        if length > self._behind:
-            raise BadPacket("a packet too short")
-        self._behind -= length
-        self._have -= length
-        return list(self._gather(length))
+        packet = self._take(self._wanted)
+        self._wanted = 0
+        return packet
 
     def clear(self) -> None:
         """Forget everything that was not cut out yet."""
         self._chunks.clear()
-        self._have = self._wanted = self._behind = 0
+        self._have = self._wanted = 0
 
     def _take(self, size: int) -> memoryview:
         self._have -= size
