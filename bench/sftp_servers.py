@@ -8,7 +8,7 @@ import pwd
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -87,7 +87,9 @@ def filled(directory: Path, size: int) -> Path:
 
 
 @contextmanager
-def transom(directory: Path, client_key: Path, file: Path, workers: int = 1) -> Iterator[Place]:
+def transom(
+    directory: Path, client_key: Path, file: Path, workers: int = 1, cores: Sequence[int] = ()
+) -> Iterator[Place]:
     """Ours, with the file published."""
     port = free_port()
     config = servers.configure(directory, f"sqlite:///{directory}/transom.db")
@@ -106,7 +108,7 @@ def transom(directory: Path, client_key: Path, file: Path, workers: int = 1) -> 
             seeding.publish(exchange, NAME, iter(lambda: content.read(_MIB), b""))
     blobs = directory / "files" / "blobs"
     kept = set(blobs.glob("*/*"))
-    with servers.production(config) as server:
+    with servers.production(config, cores) as server:
 
         def make_room() -> None:
             for each in set(blobs.glob("*/*")) - kept:
@@ -121,7 +123,9 @@ def transom(directory: Path, client_key: Path, file: Path, workers: int = 1) -> 
 
 
 @contextmanager
-def openssh(directory: Path, client_key: Path, file: Path) -> Iterator[Place]:
+def openssh(
+    directory: Path, client_key: Path, file: Path, cores: Sequence[int] = ()
+) -> Iterator[Place]:
     """OpenSSH's, as whoever runs the bench."""
     directory.mkdir()
     port, me = free_port(), pwd.getpwuid(os.getuid()).pw_name
@@ -136,7 +140,8 @@ def openssh(directory: Path, client_key: Path, file: Path) -> Iterator[Place]:
         f"MaxStartups 1000\nAuthorizedKeysFile {client_key.with_suffix('.pub')}\n"
         "Subsystem sftp internal-sftp\n"
     )
-    with processes.running([SSHD, "-D", "-e", "-f", config], directory / "log") as process:
+    command = [SSHD, "-D", "-e", "-f", config]
+    with processes.running(command, directory / "log", cores) as process:
         _await(port)
         pid = process.pid
         yield Place(port, me, client_key, str(inbound), str(file), pid, partial(_once_alone, pid))

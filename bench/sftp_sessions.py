@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import asyncssh
 
-from bench import sftp_servers
+from bench import processes, sftp_servers
 from bench.processes import resident_bytes
 from bench.report import Report, median
 from bench.setting import Setting
@@ -24,11 +26,11 @@ _IDLE = 1000
 _CLOSES = 300
 _CONTENT = bytes(1 << 16)
 _METHOD = f"""\
-An asyncssh client on the same cores: sign-in by an Ed25519 key, curve25519, aes128-gcm, the SFTP
-session opened and closed again, {_AT_ONCE} at once, turns alternating. Idle: {_IDLE:,} sessions
-open in one process, its whole resident memory beside that before them. CLOSE: after a put of 64 KiB
-in a session that stays, until the reply, which comes when the file is durable, archived and
-tracked (SQLite, RAM disk)."""
+Either server on one core, an asyncssh client on the other: sign-in by an Ed25519 key, curve25519,
+aes128-gcm, the SFTP session opened and closed again, {_AT_ONCE} at once, turns alternating.
+Idle: {_IDLE:,} sessions open in one process, its whole resident memory beside that before them.
+CLOSE: after a put of 64 KiB in a session that stays, until the reply, which comes when the file is
+durable, archived and tracked (SQLite, RAM disk)."""
 
 
 def measure(setting: Setting) -> list[Report]:
@@ -38,14 +40,29 @@ def measure(setting: Setting) -> list[Report]:
     report = Report("SFTP sessions", _METHOD, ("", "Transom", "OpenSSH"))
     key, file = sftp_servers.key(directory), sftp_servers.filled(directory, _MIB)
     with ExitStack() as stack:
-        ours = stack.enter_context(sftp_servers.transom(directory / "ours", key, file))
-        theirs = stack.enter_context(sftp_servers.openssh(directory / "theirs", key, file))
+        cores = processes.last_core()
+        ours = stack.enter_context(sftp_servers.transom(directory / "ours", key, file, cores=cores))
+        theirs = stack.enter_context(
+            sftp_servers.openssh(directory / "theirs", key, file, cores=cores)
+        )
+        stack.enter_context(_leaving(cores))
         _sign_ins(setting, ours, theirs, report)
         before = resident_bytes(ours.pid)
         after = asyncio.run(_idle(ours))
         _tell_idle(report, before, after)
         _tell_closings(report, asyncio.run(_closings(ours)))
     return [report]
+
+
+@contextmanager
+def _leaving(cores: Sequence[int]) -> Iterator[None]:
+    """Keep away from these cores, which are the servers'."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before - set(cores))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 @cache
@@ -76,20 +93,33 @@ async def _connected(place: Place) -> AsyncIterator[asyncssh.SSHClientConnection
 # --- sign-ins ------------------------------------------------------------------------------------
 
 
+@dataclass
+class _Rounds:
+    rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
 def _sign_ins(setting: Setting, ours: Place, theirs: Place, report: Report) -> None:
-    rates: tuple[list[float], list[float]] = ([], [])
+    found = (_Rounds(), _Rounds())
     for number in range(setting.rounds + 1):
         for side in (0, 1) if number % 2 else (1, 0):
             place = (ours, theirs)[side]
+            before = place.cpu()
             with setting.watch(place.pid, f"{'Beside ' if side else ''}sign-ins"):
                 rate = asyncio.run(_rate(place, setting.seconds))
             if number:
-                rates[side].append(rate)
-    ratio = median(a / b for a, b in zip(*rates, strict=True))
+                found[side].rates.append(rate)
+                found[side].cpu.append(1000 * (place.cpu() - before) / (rate * setting.seconds))
+    rates, cpu = [each.rates for each in found], [each.cpu for each in found]
     report.rows.append(("sign-ins per second", *(f"{median(each):,.0f}" for each in rates)))
+    report.rows.append(
+        ("server's CPU for one sign-in", *(f"{median(each):.1f} ms" for each in cpu))
+    )
+    ratio = median(a / b for a, b in zip(*rates, strict=True))
     report.aim("sign-ins, of OpenSSH's", ratio, 2.0, "")
-    for name, each in zip(("Transom", "OpenSSH"), rates, strict=True):
-        report.raw(f"sign-ins per second, {name}", each)
+    for name, each in zip(("Transom", "OpenSSH"), found, strict=True):
+        report.raw(f"sign-ins per second, {name}", each.rates)
+        report.raw(f"ms of CPU for one, {name}", each.cpu, 1)
 
 
 async def _rate(place: Place, seconds: float) -> float:
