@@ -135,11 +135,11 @@ def _timed(store: _Store, job: Callable[[_Store], None], size: int) -> tuple[flo
     if store.pid:
         processes.forget_peak(store.pid)
         before = processes.resident_bytes(store.pid)
+    store.forget()  # now, and not after the last job: see sftp_servers.Place.make_room
     began = time.monotonic()
     job(store)
     speed = size / (time.monotonic() - began) / _MEGA
     growth = (processes.peak_bytes(store.pid) - before) / _MEGA if store.pid else 0.0
-    store.forget()
     return speed, growth
 
 
