@@ -77,23 +77,23 @@ def cpu_seconds(pid: int) -> float:
     """CPU time that a process and its children have taken, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own = (int(fields[11]) + int(fields[12])) / _TICKS
-    return own + sum(map(cpu_seconds, _children(pid)))
+    return own + sum(map(cpu_seconds, children(pid)))
 
 
 def resident_bytes(pid: int) -> int:
     """Memory in use by a process and its children now."""
-    return _status(pid, "VmRSS") + sum(map(resident_bytes, _children(pid)))
+    return _status(pid, "VmRSS") + sum(map(resident_bytes, children(pid)))
 
 
 def peak_bytes(pid: int) -> int:
     """The most memory in use since `forget_peak`."""
-    return _status(pid, "VmHWM") + sum(map(peak_bytes, _children(pid)))
+    return _status(pid, "VmHWM") + sum(map(peak_bytes, children(pid)))
 
 
 def forget_peak(pid: int) -> None:
     """Let the peak begin anew at what is in use now."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
-    for child in _children(pid):
+    for child in children(pid):
         forget_peak(child)
 
 
@@ -102,5 +102,6 @@ def _status(pid: int, name: str) -> int:
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The ids of a process's children that have not ended."""
     return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

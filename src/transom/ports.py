@@ -128,6 +128,17 @@ class BlobReader(Protocol):
         """
         ...
 
+    def read_at(self, offset: int, limit: int) -> bytes:
+        """Bytes from offset (in the window), at most limit; empty only at the end, or beyond it.
+
+        Where read() goes on stays the same.
+
+        Raises:
+            ValueError: offset is negative, limit is not positive, or the reader is closed.
+            Unavailable: as read().
+        """
+        ...
+
     def close(self) -> None:
         """Let go of it. May be called twice."""
         ...

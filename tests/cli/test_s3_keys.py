@@ -178,6 +178,29 @@ def test_a_named_profile_is_named_to_the_command_too(shell: Shell) -> None:
     assert "endpoint_url" not in printed
 
 
+@pytest.mark.usefixtures("stub")
+def test_the_profile_is_written_in_place_of_its_own_and_of_nothing_else(
+    shell: Shell, tmp_path: Path
+) -> None:
+    file = tmp_path / "aws" / "config"
+    shell.set(AWS_CONFIG_FILE=str(file))
+
+    first = shell("s3-config", "app1", "--write")
+    assert (first.code, first.out) == (0, "")
+    assert f"transom-server-app1 is in {file}" in first.err
+    alone = file.read_text()
+    assert alone == shell("s3-config", "app1").out.partition("\n")[2]
+
+    file.write_text(
+        "[default]\nregion = x\n\n[profile transom-server-app1]\nregion = old\n# mine\nb = c\n\n"
+        "# kept\n[profile transom-server-app10]\nregion = y\n"
+    )
+    assert shell("s3-config", "app1", "--write").code == 0
+    assert file.read_text() == (
+        "[default]\nregion = x\n\n# kept\n[profile transom-server-app10]\nregion = y\n\n" + alone
+    )
+
+
 def test_a_server_without_s3_is_told(shell: Shell, stub: Stub) -> None:
     stub.about = {"s3": None}
     assert shell("s3-config", "app1").code == 3

@@ -271,6 +271,24 @@ class BlobStoreContract:
 
         reader.close()
 
+    def test_a_reader_reads_anywhere_in_its_window_and_goes_on_where_it_was(
+        self, store: BlobStore
+    ) -> None:
+        reader = store.open(sealed(store, b"0123456789").key, 2, 6)
+        first = reader.read(2)
+
+        found = [reader.read_at(4, 100), reader.read_at(0, 1), reader.read_at(3, 2)]
+
+        assert found == [b"67", b"2", b"56"]
+        assert reader.read_at(6, 10) == reader.read_at(1 << 62, 10) == b""
+        assert first + reader.read(100) == b"234567"
+        for offset, limit in ((-1, 1), (0, 0)):
+            with pytest.raises(ValueError, match=r"is negative|below 1"):
+                reader.read_at(offset, limit)
+        reader.close()
+        with pytest.raises(ValueError, match="closed"):
+            reader.read_at(0, 1)
+
     def test_a_key_without_a_blob_is_not_found(self, store: BlobStore) -> None:
         with pytest.raises(NotFound):
             store.open(fresh_key())

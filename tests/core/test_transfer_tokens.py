@@ -18,6 +18,7 @@ from sqlalchemy import event
 from world import START as TIME
 from world import Account, World
 
+from transom.core import present
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.present import FRESH_SECONDS, TRUSTED_SECONDS, PresentBook
 from transom.core.retention import SYSTEM
@@ -346,6 +347,12 @@ def test_what_is_no_seal_does_not_open(junk: str) -> None:
         unseal(junk, "ASIA1", KeyRing([OLD]))
 
 
+@given(token=st.text() | st.binary().map(lambda raw: base64.b64encode(raw).decode()))
+def test_whatever_is_sent_as_a_token_is_refused(token: str) -> None:
+    with pytest.raises(TokenAltered):
+        unseal(token, "ASIA1", KeyRing([OLD]))
+
+
 def test_a_seal_opens_for_its_own_access_key_alone() -> None:
     with pytest.raises(TokenAltered):
         unseal(a_seal()[1], "ASIA2", KeyRing([OLD]))
@@ -536,6 +543,17 @@ def test_an_account_never_seen_is_refused_while_the_database_is_down(sqlite_worl
         tokens_with(sqlite_world, identity=identity).redeem(
             sign(sqlite_world, keys).arrived(), SOURCE, ""
         )
+
+
+def test_more_accounts_than_are_remembered_are_read_again(
+    sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(present, "_MAX_ENTRIES", 1)
+    both = [keys_of(granted(sqlite_world.account())) for _ in range(2)]
+
+    for _ in range(2):
+        assert all(permits(sqlite_world, keys) for keys in both)
+    assert len(sqlite_world.exchange.transfer_tokens._present._kept) == 1
 
 
 def test_every_refusal_has_a_code_of_its_own() -> None:

@@ -18,7 +18,7 @@ from transom.domain.authorization import (
     read_authorization,
     require_in_time,
 )
-from transom.domain.errors import BadParameter, NotSupported
+from transom.domain.errors import BadParameter, ExchangeError, NotSupported
 from transom.domain.signature import (
     Claim,
     HeaderNotSigned,
@@ -259,6 +259,24 @@ def test_a_request_that_does_not_say_what_of_its_body_is_signed_is_refused(
 
     with pytest.raises(BadParameter, match="x-amz-content-sha256"):
         read(without if value is None else without.having(x_amz_content_sha256=value))
+
+
+junk = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+
+
+@given(
+    header=junk | junk.map(lambda text: f"AWS4-HMAC-SHA256 {text}"),
+    date=junk | st.just("20130524T000000Z"),
+    word=junk | st.just("UNSIGNED-PAYLOAD"),
+    query=junk,
+)
+def test_whatever_is_sent_is_read_or_refused(header: str, date: str, word: str, query: str) -> None:
+    request = replace(GOOD, query=query).having(
+        authorization=header, x_amz_date=date, x_amz_content_sha256=word
+    )
+
+    with pytest.raises(ExchangeError):
+        verify(request)
 
 
 @pytest.mark.parametrize("minutes", [-15, 0, 15])

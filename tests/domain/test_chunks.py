@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from transom.domain.authorization import read_authorization
-from transom.domain.chunks import Chain, Framing, framing_of
+from transom.domain.chunks import Chain, Chunking, chunking_of
 from transom.domain.errors import BadParameter, NotSupported
 from transom.domain.signature import Claim, RawRequest, SignatureMismatch, require_genuine
 
@@ -30,12 +30,12 @@ BEFORE_TRAILER = (
 TRAILER_SIGNATURE = "d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435"
 
 
-def published(framing: Framing, signature: str, **more: str) -> Claim:
-    """The request that AWS publishes for a framing, verified."""
+def published(chunking: Chunking, signature: str, **more: str) -> Claim:
+    """The request that AWS publishes for a chunking, verified."""
     headers = {
         "content-encoding": "aws-chunked",
         "host": "s3.amazonaws.com",
-        "x-amz-content-sha256": framing,
+        "x-amz-content-sha256": chunking,
         "x-amz-date": "20130524T000000Z",
         "x-amz-decoded-content-length": "66560",
         "x-amz-storage-class": "REDUCED_REDUNDANCY",
@@ -56,13 +56,13 @@ def published(framing: Framing, signature: str, **more: str) -> Claim:
 @pytest.fixture
 def plain() -> Claim:
     seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9"
-    return published(Framing.SIGNED, seed, content_length="66824")
+    return published(Chunking.SIGNED, seed, content_length="66824")
 
 
 @pytest.fixture
 def with_trailer() -> Claim:
     seed = "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e"
-    return published(Framing.SIGNED_TRAILER, seed, x_amz_trailer="x-amz-checksum-crc32c")
+    return published(Chunking.SIGNED_TRAILER, seed, x_amz_trailer="x-amz-checksum-crc32c")
 
 
 def test_the_chunks_that_aws_publishes_verify(plain: Claim) -> None:
@@ -109,19 +109,22 @@ def test_a_trailer_that_was_altered_is_refused(with_trailer: Claim) -> None:
 
 
 def test_a_signed_word_says_how_the_body_is_framed() -> None:
-    assert framing_of("UNSIGNED-PAYLOAD") is None
-    assert framing_of(NOTHING) is None
-    assert [framing_of(each) for each in Framing] == list(Framing)
-    assert [each for each in Framing if each.is_signed] == [Framing.SIGNED, Framing.SIGNED_TRAILER]
-    assert [each for each in Framing if not each.has_trailer] == [Framing.SIGNED]
+    assert chunking_of("UNSIGNED-PAYLOAD") is None
+    assert chunking_of(NOTHING) is None
+    assert [chunking_of(each) for each in Chunking] == list(Chunking)
+    assert [each for each in Chunking if each.is_signed] == [
+        Chunking.SIGNED,
+        Chunking.SIGNED_TRAILER,
+    ]
+    assert [each for each in Chunking if not each.has_trailer] == [Chunking.SIGNED]
 
 
 def test_chunks_signed_with_elliptic_curves_are_not_supported() -> None:
     with pytest.raises(NotSupported):
-        framing_of("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")
+        chunking_of("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")
 
 
 @pytest.mark.parametrize("word", ["STREAMING-UNSIGNED-PAYLOAD", "SIGNED-PAYLOAD", NOTHING.upper()])
 def test_a_word_that_nobody_knows_is_refused(word: str) -> None:
     with pytest.raises(BadParameter):
-        framing_of(word)
+        chunking_of(word)

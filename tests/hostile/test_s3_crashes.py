@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
+import boto3
 import pytest
 from core.faults import Program, files_in, over, stopped_everywhere
 from core.parts import InParts
+from journeys.servers import Demo, demo
 from world import World
 
 from transom.core import assembly
@@ -76,3 +82,34 @@ def test_a_crash_at_any_line_of_giving_up_is_made_good_by_giving_up_again(world:
 
     assert firm.names("0001/app1/in_arcv") == []
     assert len(files_in(world, "blobs")) < len(uploads)
+
+
+def test_an_upload_in_parts_goes_on_after_its_server_was_killed(tmp_path: Path) -> None:
+    content, where = os.urandom(6 << 20), {"Bucket": "bucket-filex", "Key": "0001/app1/in/kept.bin"}
+    with demo(tmp_path / "demo") as server:
+        keys = server.account().call("GET", "S3TransferTokens/0001/app1").json()["credentials"]
+        s3 = client(server, keys)
+        upload = where | {"UploadId": s3.create_multipart_upload(**where)["UploadId"]}
+        first = s3.upload_part(**upload, PartNumber=1, Body=content)["ETag"]
+        server.kill()
+
+    with demo(tmp_path / "demo") as server:
+        s3 = client(server, keys)
+        last = s3.upload_part(**upload, PartNumber=2, Body=b"the end")["ETag"]
+        named = [{"PartNumber": 1, "ETag": first}, {"PartNumber": 2, "ETag": last}]
+        s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named})
+        firm = server.account()
+        (name,) = [each for each in firm.names("in_arcv") if each.endswith("kept.bin")]
+
+        assert firm.fetch("in_arcv", name) == content + b"the end"
+
+
+def client(server: Demo, keys: dict[str, str]) -> Any:
+    return boto3.client(
+        "s3",
+        endpoint_url=server.ready["s3"]["endpoint"],
+        region_name="us-east-1",
+        aws_access_key_id=keys["accessKeyId"],
+        aws_secret_access_key=keys["secretAccessKey"],
+        aws_session_token=keys["sessionToken"],
+    )

@@ -7,8 +7,10 @@ synchronization too, in the drill.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ import unavailable
 from journeys.servers import Demo, Firm, demo
 
 CLIENTS = Path(sys.prefix) / "clients" / "bin"
+PROGRAMS = Path(__file__).parent / "programs"
 BUCKET = "bucket-filex"
 APP = f"{BUCKET}/0001/app1"
 CONTENT = os.urandom(300_000)
@@ -78,10 +81,14 @@ class Machine:
         """A client, to its end."""
         if not (CLIENTS / program).exists():
             unavailable.missing(program, "not in .venv/clients; scripts/setup dev puts it there")
+        return self.execute(str(CLIENTS / program), *arguments, **extra)
+
+    def execute(self, *command: str, **extra: str) -> Done:
+        """Any program that knows the keys, to its end."""
         known = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
         trusted = {"AWS_CA_BUNDLE": self.ca, "SSL_CERT_FILE": self.ca} if self.ca else {}
         return subprocess.run(
-            [str(CLIENTS / program), *arguments],
+            command,
             cwd=self.home,
             env=known | self.keys | trusted | extra,
             capture_output=True,
@@ -92,6 +99,12 @@ class Machine:
 
     def aws(self, *arguments: str) -> Done:
         return self.run("aws", "--endpoint-url", self.endpoint, "s3", *arguments)
+
+    def aws_of_debian(self, *arguments: str) -> Done:
+        """Version 2, which is not on PyPI."""
+        if (program := shutil.which("aws", path="/usr/bin")) is None:
+            unavailable.missing("aws", "Debian's awscli is missing; scripts/setup installs it")
+        return self.execute(program, "--endpoint-url", self.endpoint, "s3", *arguments)
 
     def rclone(self, *arguments: str) -> Done:
         remote = {
@@ -120,6 +133,14 @@ class Machine:
     def s5cmd(self, *arguments: str) -> Done:
         return self.run("s5cmd", "--endpoint-url", self.endpoint, *arguments)
 
+    def minio(self, *arguments: str) -> Done:
+        program = str(PROGRAMS / "s3_by_minio.py")
+        return self.run("python", program, *arguments, ENDPOINT=self.endpoint)
+
+    def crt(self, *arguments: str) -> Done:
+        program = str(PROGRAMS / "s3_by_crt.py")
+        return self.execute(sys.executable, program, *arguments, ENDPOINT=self.endpoint)
+
 
 def aws(at: Machine, up: str) -> list[Done]:
     return [
@@ -127,6 +148,15 @@ def aws(at: Machine, up: str) -> list[Done]:
         at.aws("cp", f"s3://{APP}/out/file1.zip", "down.zip"),
         at.aws("ls", f"s3://{APP}/out/"),
         at.aws("rm", f"s3://{APP}/out/file1.zip"),
+    ]
+
+
+def aws2(at: Machine, up: str) -> list[Done]:
+    return [
+        at.aws_of_debian("cp", up, f"s3://{APP}/in/aws2.bin"),
+        at.aws_of_debian("cp", f"s3://{APP}/out/file1.zip", "down.zip"),
+        at.aws_of_debian("ls", f"s3://{APP}/out/"),
+        at.aws_of_debian("rm", f"s3://{APP}/out/file1.zip"),
     ]
 
 
@@ -158,7 +188,25 @@ def s5cmd(at: Machine, up: str) -> list[Done]:
     ]
 
 
-TOOLS = (aws, rclone, s3cmd, s5cmd)
+def minio(at: Machine, up: str) -> list[Done]:
+    return [
+        at.minio("put", up, "0001/app1/in/minio.bin"),
+        at.minio("get", "0001/app1/out/file1.zip", "down.zip"),
+        at.minio("ls", "0001/app1/out/"),
+        at.minio("rm", "0001/app1/out/file1.zip"),
+    ]
+
+
+def crt(at: Machine, up: str) -> list[Done]:
+    return [
+        at.crt("put", up, "0001/app1/in/crt.bin"),
+        at.crt("get", "0001/app1/out/file1.zip", "down.zip"),
+        at.aws("ls", f"s3://{APP}/out/"),  # it only transfers
+        at.crt("put", up, "0001/app1/out/crt.bin"),
+    ]
+
+
+TOOLS = (aws, aws2, rclone, s3cmd, s5cmd)
 Tool = Callable[[Machine, str], list[Done]]
 each_tool = pytest.mark.parametrize("tool", TOOLS, ids=lambda each: each.__name__)
 
@@ -227,7 +275,7 @@ def test_a_tool_with_an_altered_token_is_told_that_it_is_invalid(
 
 @pytest.mark.drill
 @pytest.mark.parametrize("served", ["over_tls", "plain"])
-@each_tool
+@pytest.mark.parametrize("tool", [*TOOLS, minio, crt], ids=lambda each: each.__name__)
 def test_a_tool_sends_large_files_in_parts(
     request: pytest.FixtureRequest, served: str, tmp_path: Path, tool: Tool
 ) -> None:
@@ -268,3 +316,29 @@ def test_a_url_that_aws_presigns_with_version_4_is_good(over_tls: Demo, tmp_path
         ["curl", "-sSf", "--cacert", machine.ca, url], capture_output=True, check=True
     )
     assert len(fetched.stdout) == 7473
+
+
+@pytest.mark.drill
+def test_s3fs_mounts_what_the_token_leads_to_for_reading(plain: Demo, tmp_path: Path) -> None:
+    machine = Machine.of(plain.account(), tmp_path)
+    if shutil.which("s3fs") is None or not Path("/dev/fuse").exists():
+        unavailable.missing("s3fs", "no such program, or no /dev/fuse")
+    mounted = tmp_path / "mounted"
+    mounted.mkdir()
+    options = ("use_path_request_style", "use_session_token", "endpoint=us-east-1")
+    told = [part for each in (f"url={machine.endpoint}", *options) for part in ("-o", each)]
+    keys = {name.replace("_", ""): value for name, value in machine.keys.items()}
+    done = machine.execute("s3fs", f"{BUCKET}:/0001/app1", str(mounted), *told, **keys)
+    assert done.returncode == 0, done.stderr
+    try:
+        until = time.monotonic() + SECONDS
+        while not mounted.is_mount():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert {"file1.zip", "file2.pdf"} <= {each.name for each in (mounted / "out").iterdir()}
+        assert (mounted / "out" / "file1.zip").stat().st_size == 7473
+        assert len((mounted / "out" / "file1.zip").read_bytes()) == 7473
+        with pytest.raises(PermissionError):
+            (mounted / "out" / "file1.zip").unlink()
+    finally:
+        subprocess.run(["umount", mounted], check=True)

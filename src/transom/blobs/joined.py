@@ -96,7 +96,7 @@ class JoinedReader:
         self._window = asked
         self._position = asked.start
         self._piece: DiskReader | None = None
-        self._piece_end = 0
+        self._extent = range(0)  # which bytes of the blob the open file has
         self._using = Lock()
 
     @property
@@ -111,28 +111,41 @@ class JoinedReader:
             Unavailable: the store failed, or the blob is shorter than it was.
         """
         with self._using:
-            if self._descriptor is None or limit < 1:
-                raise ValueError(f"this reader is closed, or the limit {limit} is below 1")
-            wanted = min(limit, self._window.stop - self._position)
-            if not wanted:
-                return b""
-            if self._piece is None:
-                self._piece = self._next(self._descriptor)
-            data = self._piece.read(wanted)
+            data = self._read(self._position, limit)
             self._position += len(data)
-            if self._position in (self._piece_end, self._window.stop):
-                self._let_go()
             return data
 
-    def _next(self, descriptor: int) -> DiskReader:
-        """The file with the byte at the present position."""
-        number = bisect_right(self._bounds, self._position) - 1
-        begin, self._piece_end = self._bounds[number], self._bounds[number + 1]
+    def read_at(self, offset: int, limit: int) -> bytes:
+        """Bytes from offset in the window, at least one and at most limit; empty from its end on.
+
+        Where read() goes on stays the same.
+
+        Raises:
+            Unavailable: the store failed, or the blob is shorter than it was.
+        """
+        if offset < 0:
+            raise ValueError(f"the offset {offset} is negative")
+        with self._using:
+            return self._read(self._window.start + offset, limit)
+
+    def _read(self, position: int, limit: int) -> bytes:
+        if self._descriptor is None or limit < 1:
+            raise ValueError(f"this reader is closed, or the limit {limit} is below 1")
+        wanted = min(limit, self._window.stop - position)
+        if wanted <= 0:
+            return b""
+        if self._piece is None or position not in self._extent:
+            self._piece = self._opened(self._descriptor, position)
+        return self._piece.read_at(position - self._extent.start, wanted)
+
+    def _opened(self, descriptor: int, position: int) -> DiskReader:
+        """The file with the byte at a position, in place of the one that was open."""
+        self._let_go()
+        number = bisect_right(self._bounds, position) - 1
+        self._extent = range(self._bounds[number], self._bounds[number + 1])
         with translated():
-            piece = os.open(_name(begin), READ, dir_fd=descriptor)
-        return DiskReader(
-            self._calls, piece, range(self._position - begin, self._piece_end - begin)
-        )
+            piece = os.open(_name(self._extent.start), READ, dir_fd=descriptor)
+        return DiskReader(self._calls, piece, range(len(self._extent)))
 
     def _let_go(self) -> None:
         if self._piece is not None:

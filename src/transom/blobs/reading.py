@@ -34,15 +34,35 @@ class DiskReader:
         Raises:
             Unavailable: the store failed, or the blob is shorter than it was.
         """
-        with self._using, translated():
-            if self._descriptor is None or limit < 1:
-                raise ValueError(f"this reader is closed, or the limit {limit} is below 1")
-            wanted = min(limit, self._window.stop - self._position)
-            piece = self._calls.pread(self._descriptor, wanted, self._position)
-            if wanted and not piece:
-                raise OSError(errno.EIO, "the blob is shorter than it was")
+        with self._using:
+            piece = self._read(self._position, limit)
             self._position += len(piece)
             return piece
+
+    def read_at(self, offset: int, limit: int) -> bytes:
+        """Bytes from offset in the window, at least one and at most limit; empty from its end on.
+
+        Where read() goes on stays the same.
+
+        Raises:
+            Unavailable: the store failed, or the blob is shorter than it was.
+        """
+        if offset < 0:
+            raise ValueError(f"the offset {offset} is negative")
+        with self._using:
+            return self._read(self._window.start + offset, limit)
+
+    def _read(self, position: int, limit: int) -> bytes:
+        if self._descriptor is None or limit < 1:
+            raise ValueError(f"this reader is closed, or the limit {limit} is below 1")
+        wanted = min(limit, self._window.stop - position)
+        if wanted <= 0:
+            return b""
+        with translated():
+            piece = self._calls.pread(self._descriptor, wanted, position)
+            if not piece:
+                raise OSError(errno.EIO, "the blob is shorter than it was")
+        return piece
 
     def close(self) -> None:
         """Let go of the blob. May be called twice."""

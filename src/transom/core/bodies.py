@@ -143,6 +143,10 @@ class Body:
         """Push what was written towards the disk, so that commit() is quick. Promises nothing."""
         self._upload.flush()
 
+    def abort(self, why: str) -> None:
+        """Throw the bytes away, and say why where no other try may come. May be called twice."""
+        self._upload.abort(why)
+
     def close(self) -> None:
         """Throw away what was not committed. May be called twice."""
         self._upload.close()

@@ -298,7 +298,7 @@ class Multiparts:
     # --- whose it is -----------------------------------------------------------------------------
 
     def _own(self, actor: Actor, target: Target) -> Submission:
-        """The submission that this very actor uploads in parts under this id, for this file.
+        """The submission that this very actor uploads, or has uploaded, in parts under this id.
 
         Raises:
             NotEntitled, NoSuchUpload, Unavailable
@@ -307,7 +307,7 @@ class Multiparts:
         found = None
         if is_tracking_id(target.upload_id):
             with self._tools.database.reading() as tx:
-                found = submissions.find(tx, target.upload_id)
+                found = parts.find_submission(tx, target.upload_id)
         if found is None or (found.principal_id, found.place, found.name) != (
             actor.principal_id,
             target.place,
@@ -321,9 +321,6 @@ class Multiparts:
         found = self._own(actor, target)
         if found.state is not State.REQUESTED:
             raise NoSuchUpload
-        with self._tools.database.reading() as tx:
-            if parts.find(tx, target.upload_id) is None:
-                raise NoSuchUpload
         return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,7 +21,7 @@ from transom.core.signed_urls import Endpoint
 from transom.domain import signature
 from transom.domain.authorization import SECURITY_TOKEN, read_authorization, require_in_time
 from transom.domain.chunks import Chain
-from transom.domain.entitlement import Action, Actor
+from transom.domain.entitlement import Action, Actor, Right
 from transom.domain.errors import GrantInvalid, NotEntitled, TooMany
 from transom.domain.names import OrgId, Place
 from transom.domain.presigned import Presigned, read_presigned, require_unexpired
@@ -157,18 +158,14 @@ class TransferTokens:
         present = self._present.renew(actor.principal_id)
         if present is None or present.holder.principal.epoch != actor.epoch:
             raise GrantInvalid("every grant of the account was withdrawn since")
-
-        def named(action: Action) -> tuple[str, ...]:
-            return tuple(sorted(name for name, each in spaces.items() if action in each.actions))
-
         return SealedGrant(
             principal_id=actor.principal_id,
             principal_epoch=actor.epoch,
             org_epoch=present.holder.org_epoch,
             org=org,
             application=application,
-            reads=named(Action.DOWNLOAD),
-            writes=named(Action.UPLOAD),
+            reads=_named(spaces, Action.DOWNLOAD),
+            writes=_named(spaces, Action.UPLOAD),
             name=f"{actor.name}@{self._mint.entropy.uuid()}",
             issued_at=self._mint.clock.wall(),
         )
@@ -247,6 +244,10 @@ class TransferTokens:
         if not principal.allows(source):
             raise GrantInvalid("the account may not act from this network")
         return replace(present.actor, source=source, request_id=request_id)
+
+
+def _named(spaces: Mapping[str, Right], action: Action) -> tuple[str, ...]:
+    return tuple(sorted(name for name, right in spaces.items() if action in right.actions))
 
 
 def _session(sealed: SealedGrant, actor: Actor) -> Session:

@@ -13,6 +13,7 @@ from transom.domain import signature
 from transom.domain.errors import BadParameter, NotSupported
 from transom.domain.signature import (
     ALGORITHM,
+    CONTENT_SHA256,
     LARGEST_SKEW,
     Claim,
     MalformedSignature,
@@ -20,7 +21,6 @@ from transom.domain.signature import (
     SignatureRefused,
 )
 
-CONTENT_SHA256 = "x-amz-content-sha256"
 SECURITY_TOKEN = "x-amz-security-token"  # noqa: S105 - the name of a header
 _DATE = "x-amz-date"
 

@@ -18,7 +18,7 @@ from transom.domain.signature import Claim, SignatureMismatch
 _NOTHING = hashlib.sha256().hexdigest()
 
 
-class Framing(StrEnum):
+class Chunking(StrEnum):
     """How a body in chunks is framed, as x-amz-content-sha256 says it."""
 
     UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
@@ -28,29 +28,31 @@ class Framing(StrEnum):
     @property
     def is_signed(self) -> bool:
         """Whether each chunk carries a signature."""
-        return self is not Framing.UNSIGNED_TRAILER
+        return self is not Chunking.UNSIGNED_TRAILER
 
     @property
     def has_trailer(self) -> bool:
         """Whether a checksum comes behind the last chunk."""
-        return self is not Framing.SIGNED
+        return self is not Chunking.SIGNED
 
 
-def framing_of(payload_hash: str) -> Framing | None:
+def chunking_of(payload_hash: str) -> Chunking | None:
     """How a body is framed; None when it comes as it is, signed whole or not at all.
 
     Raises:
         NotSupported: chunks signed with elliptic curves (SigV4A).
-        BadParameter: a word in capitals that is neither a framing nor UNSIGNED-PAYLOAD.
+        BadParameter: a word in capitals that is neither a chunking nor UNSIGNED-PAYLOAD.
     """
     if payload_hash == signature.UNSIGNED_PAYLOAD or not payload_hash.isupper():
         return None
     if "-ECDSA-" in payload_hash:
         raise NotSupported("A signature by elliptic curves", f"Use {signature.ALGORITHM}.")
     try:
-        return Framing(payload_hash)
+        return Chunking(payload_hash)
     except ValueError:
-        raise BadParameter("x-amz-content-sha256", "there is no such way to send a body") from None
+        raise BadParameter(
+            signature.CONTENT_SHA256, "there is no such way to send a body"
+        ) from None
 
 
 class Chain:

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from urllib.parse import quote, urlsplit
 
 from transom.domain import signature
-from transom.domain.authorization import CONTENT_SHA256
 from transom.domain.signature import (
     ALGORITHM,
+    CONTENT_SHA256,
     LARGEST_SKEW,
     LONGEST_LIFE,
     SERVICE,

@@ -28,6 +28,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "s3"
 TERMINATOR = "aws4_request"
 UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+CONTENT_SHA256 = "x-amz-content-sha256"
 
 LONGEST_LIFE = timedelta(days=7)
 LARGEST_SKEW = timedelta(minutes=15)

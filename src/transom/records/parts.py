@@ -36,6 +36,17 @@ def find(tx: Connection, tracking_id: str) -> Multipart | None:
     return Multipart(row.tracking_id, row.checksum, row.full_object, row.completed_as)
 
 
+def find_submission(tx: Connection, tracking_id: str) -> Submission | None:
+    """The submission with this tracking id, when its bytes come, or came, in parts."""
+    query = (
+        select(submissions)
+        .join(multiparts, multiparts.c.tracking_id == submissions.c.tracking_id)
+        .where(multiparts.c.tracking_id == tracking_id)
+    )
+    row = tx.execute(query).one_or_none()
+    return None if row is None else rows_of.read(row)
+
+
 def put(tx: Connection, part: Part) -> str | None:
     """Keep a part, in place of one of the same number; returns the key of that one's bytes."""
     here = parts.c

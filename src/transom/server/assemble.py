@@ -323,10 +323,10 @@ def bucket_of(settings: Settings) -> Bucket:
 
 
 def _s3_door(settings: Settings) -> Door:
-    host = str(urlsplit(settings.s3.public_url).hostname)
+    host, bucket = str(urlsplit(settings.s3.public_url).hostname), bucket_of(settings)
     return Door(
         "s3",
-        frozenset({host, bucket_of(settings).host} - {""}),
+        frozenset({host, bucket.domain, bucket.host} - {""}),
         b"x-amz-request-id",
         s3_errors.wrong_host,
         s3_errors.defect,

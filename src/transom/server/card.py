@@ -26,7 +26,7 @@ def card(ready: dict[str, Any], data: Path, everything: str) -> str:
         "",
         f"REST API    {ready['rest']}",
         f"Tokens      {ready['token_url']}",
-        f"Transfers   {ready['s3']['endpoint']}   where the signed URLs point",
+        f"S3          {ready['s3']['endpoint']}   bucket {ready['s3']['bucket']}, and signed URLs",
         f"SFTP        sftp -P {ready['sftp']['port']} {first}@{ready['sftp']['host']}",
         f"Portal      {ready['portal']}   for people; what it sends: /sandbox/inbox",
         *([f"Authority   {ready['ca']}"] if ready["ca"] else []),

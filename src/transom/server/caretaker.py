@@ -25,7 +25,12 @@ _log = logging.getLogger(__name__)
 
 SWEPT = Counter("transom_swept_total", "What retention ended or removed, by kind.", ["kind"])
 DAMAGED = Counter("transom_damaged_blobs_total", "Blobs found to differ from what was received.")
-LAST_RUN = Gauge("transom_job_last_success_seconds", "When a job last went through.", ["job"])
+LAST_RUN = Gauge(
+    "transom_job_last_success_seconds",
+    "When a job last went through.",
+    ["job"],
+    multiprocess_mode="max",
+)
 FAILED = Counter("transom_job_failures_total", "Runs of a job that failed.", ["job"])
 
 

@@ -27,7 +27,8 @@ from transom.server.admin import admin, catalogue
 from transom.server.assemble import assemble, sealers
 from transom.server.host_keys import BadHostKeys, HostKeyDirectory
 from transom.server.opening import Config, driver_says, group, open_databases, shown
-from transom.server.run import CannotListen, SchemaOutdated, require_schema
+from transom.server.processes import Share, again
+from transom.server.run import CannotListen, SchemaOutdated, require_schema, supervise
 from transom.server.run import run as serve
 from transom.server.settings import Settings
 from transom.server.system import SystemClock, SystemEntropy
@@ -196,7 +197,10 @@ def run(config: Config) -> None:
     chosen = settings.load(config)
     logs.configure(chosen.logs.level)
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each look at the schema
-    serve(assemble(chosen, SystemClock(), SystemEntropy()))
+    share = Share.received()
+    if share is None and chosen.exchange.workers > 1:
+        raise typer.Exit(supervise(chosen, again(config)))
+    serve(assemble(chosen, SystemClock(), SystemEntropy()), share)
 
 
 @app.command("check-settings")

@@ -61,10 +61,11 @@ class OtherListener(Protocol):
         """Close everything at once. May be called twice, and at any time."""
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """A socket at this address, not listening yet; port 0 takes a free one: see getsockname().
 
-    An IPv6 address serves IPv6 only.
+    An IPv6 address serves IPv6 only. A shared one may be bound several times, and connections are
+    spread evenly over those that listen.
 
     Raises:
         OSError: the name is unknown, or the address is not ours, in use or not allowed.
@@ -75,6 +76,8 @@ def bind(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind(address)

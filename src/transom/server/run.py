@@ -15,20 +15,21 @@ from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
-from prometheus_client import Gauge, make_asgi_app
+from prometheus_client import REGISTRY, Gauge, make_asgi_app
 
 from transom import __version__
 from transom.records import migrate
 from transom.server import tls
-from transom.server.assemble import Assembled, Databases
+from transom.server.assemble import Assembled, Databases, connect
 from transom.server.caretaker import Caretaker
 from transom.server.connections import ConnectionLimits
 from transom.server.courier import Courier
 from transom.server.listeners import BACKLOG, Listener, bind, serve
 from transom.server.listeners import run as run_loop
+from transom.server.processes import Share, Supervisor, shared_metrics
 from transom.server.sections import Listen, TlsSettings
 from transom.server.settings import Settings
-from transom.server.sftp import SftpListener, sftp_door
+from transom.server.sftp import SftpListener, host_keys_of, sftp_door
 
 DRAIN_SECONDS = 5
 """For requests under way; cutting what is left may take two more (see `serve`)."""
@@ -37,7 +38,9 @@ JOIN_SECONDS = 1.0
 LAST_SECONDS = 2.0
 """For everything after the drain; then the process ends, so that no stop takes 10 s."""
 
-BUILD = Gauge("transom_build_info", "Which program this is; always 1.", ["version"])
+BUILD = Gauge(
+    "transom_build_info", "Which program this is; always 1.", ["version"], multiprocess_mode="max"
+)
 
 _DAY_SECONDS = 86_400
 _WORTH_TELLING = timedelta(minutes=1)
@@ -74,13 +77,27 @@ def require_schema(databases: Databases) -> None:
             )
 
 
-def listeners_of(program: Assembled) -> list[Listener]:
-    """Bind what the settings name, in their order.
+def addresses_of(settings: Settings) -> list[Listen]:
+    """Every address that the settings name, in their order."""
+    wanted = (
+        settings.rest.listen,
+        settings.s3.listen,
+        settings.token.listen,
+        settings.portal.listen,
+        settings.metrics.listen,
+        settings.sftp.listen,
+    )
+    return [each for each in wanted if each is not None]
+
+
+def listeners_of(program: Assembled, share: Share | None = None) -> list[Listener]:
+    """Bind what the settings name, in their order; or take what was bound for several processes.
 
     Raises:
         CannotListen: an address is not ours, in use or not allowed.
     """
     settings = program.settings
+    bound = _binding(share)
     limits = limits_of(settings)
     rest, s3 = settings.rest, settings.s3
     found = [
@@ -95,12 +112,13 @@ def listeners_of(program: Assembled) -> list[Listener]:
         tls_of_its_own = _tls(portal.tls)
         found.append(Listener(own, program.portal, tls_of_its_own, portal.behind_proxy, limits))
     if settings.metrics.listen is not None:
-        found.append(Listener(bound(settings.metrics.listen), make_asgi_app(), limits=limits))
+        metrics = make_asgi_app(shared_metrics() or REGISTRY)
+        found.append(Listener(bound(settings.metrics.listen), metrics, limits=limits))
     return found
 
 
-def sftp_of(program: Assembled) -> list[SftpListener]:
-    """The SFTP listener, bound, when the settings name one.
+def sftp_of(program: Assembled, share: Share | None = None) -> list[SftpListener]:
+    """The SFTP listener, bound or taken over, when the settings name one.
 
     Raises:
         CannotListen: its address is not ours, in use or not allowed.
@@ -110,7 +128,11 @@ def sftp_of(program: Assembled) -> list[SftpListener]:
     if settings.sftp.listen is None:
         return []
     door = sftp_door(settings, program.exchange, program.workers)
-    return [SftpListener(bound(settings.sftp.listen), door)]
+    return [SftpListener(_binding(share)(settings.sftp.listen), door)]
+
+
+def _binding(share: Share | None) -> Callable[[Listen], socket.socket]:
+    return bound if share is None else share.bound
 
 
 def limits_of(settings: Settings) -> ConnectionLimits:
@@ -138,17 +160,20 @@ def serve_until_stopped(
     on_ready: Callable[[], None],
     others: Sequence[Beside] = (),
     other_listeners: Sequence[SftpListener] = (),
+    *,
+    keeps_house: bool = True,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain, and let go of everything; never over 10 s.
 
-    The caretaker and the courier run beside, and the others do.
+    The caretaker and the courier run beside, unless another process keeps house; the others do.
 
     Raises:
         CannotListen: two programs, or two listeners, wanted one address at the same moment.
         OSError: on_ready raised it.
     """
     courier = Courier(program.exchange.people.post)
-    beside: tuple[Beside, ...] = (Caretaker(program.exchange), courier, *others)
+    kept: tuple[Beside, ...] = (Caretaker(program.exchange), courier) if keeps_house else ()
+    beside = (*kept, *others)
 
     def ready() -> None:
         for each in beside:
@@ -162,7 +187,8 @@ def serve_until_stopped(
 
     logging.getLogger("uvicorn.error").addFilter(_is_news)
     try:
-        _recall(program)
+        if keeps_house:
+            _recall(program)
         _listen([each.socket for each in listeners] + [each.socket for each in other_listeners])
         main = serve(
             listeners,
@@ -240,8 +266,8 @@ def _no_longer_than(seconds: float) -> Iterator[None]:
         guard.cancel()
 
 
-def run(program: Assembled) -> None:
-    """The production form: refuse an outdated schema, then serve.
+def run(program: Assembled, share: Share | None = None) -> None:
+    """The production form: refuse an outdated schema, then serve; alone, or as one of several.
 
     Raises:
         SchemaOutdated, CannotListen: nothing was served.
@@ -249,7 +275,7 @@ def run(program: Assembled) -> None:
     """
     try:
         require_schema(program.databases)
-        listeners, sftp = listeners_of(program), sftp_of(program)
+        listeners, sftp = listeners_of(program, share), sftp_of(program, share)
     except Exception:
         program.close()
         raise
@@ -257,9 +283,43 @@ def run(program: Assembled) -> None:
     addresses = [format_address(each) for each in sockets]
     BUILD.labels(__version__).set(1)
     facts = {"addresses": ", ".join(addresses), "version": __version__, "pid": os.getpid()}
+    if share is not None:
+        facts["worker"] = share.number
     tell = partial(_log.info, "listening", extra=facts)
-    serve_until_stopped(program, listeners, tell, other_listeners=sftp)
+    keeps_house = share is None or share.keeps_house
+    serve_until_stopped(program, listeners, tell, other_listeners=sftp, keeps_house=keeps_house)
     _log.info("stopped")
+
+
+def supervise(settings: Settings, command: Sequence[str]) -> int:
+    """Run as many processes as the settings say, each by this command; returns the exit code.
+
+    Raises:
+        SchemaOutdated, CannotListen: nothing was served.
+        BadHostKeys, OSError: the SFTP host keys cannot be used, or made.
+        Unavailable: a database does not answer.
+    """
+    databases = connect(settings)
+    try:
+        require_schema(databases)
+    finally:
+        databases.dispose()
+    if settings.sftp.listen is not None:
+        host_keys_of(settings).ensure()  # once, before several want to
+    addresses = addresses_of(settings)
+    for each in addresses:
+        bound(each).close()  # says when somebody else is there; sharing would not
+    shares = [
+        {str(each): bound(each, shared=True) for each in addresses}
+        for _ in range(settings.exchange.workers)
+    ]
+    sockets = [each for share in shares for each in share.values()]
+    try:
+        _listen(sockets)
+        return Supervisor(command, shares).run()
+    finally:
+        for bound_one in sockets:
+            bound_one.close()
 
 
 def format_address(listening: socket.socket) -> str:
@@ -267,14 +327,14 @@ def format_address(listening: socket.socket) -> str:
     return str(Listen(*listening.getsockname()[:2]))
 
 
-def bound(listen: Listen) -> socket.socket:
-    """A socket at this address.
+def bound(listen: Listen, *, shared: bool = False) -> socket.socket:
+    """A socket at this address; a shared one is one of several (see `bind`).
 
     Raises:
         CannotListen: says where and why.
     """
     try:
-        return bind(listen.host, listen.port)
+        return bind(listen.host, listen.port, shared=shared)
     except OSError as failure:
         raise CannotListen(f"Cannot listen at {listen}: {failure.strerror}.") from failure
 

@@ -457,8 +457,11 @@ class ExchangeSettings(Section):
         default=True,
         description="Take the file out of a form-framed upload that is proven to be one.",
     )
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that share the ports; one for each core is a start."
+    )
     worker_threads: int = Field(
-        4, ge=1, le=64, description="Threads that run use cases behind the front ends."
+        4, ge=1, le=64, description="Threads in each process that run use cases for the doors."
     )
 
     @property

@@ -111,7 +111,9 @@ class DemoCertificates:
 
 
 def demo_authority(directory: Path, not_before: datetime) -> DemoCertificates:
-    """Certificates for localhost, 127.0.0.1 and ::1, valid for 365 days from not_before (aware).
+    """Certificates for localhost, what is below it, 127.0.0.1 and ::1, for 365 days.
+
+    They count from not_before (aware).
 
     What is there already is kept while it is whole and good for 30 more days from not_before. The
     authority's own key is never written: nobody can make it vouch for anything else, later.
@@ -200,7 +202,7 @@ def _authority(key: rsa.RSAPrivateKey, not_before: datetime) -> x509.Certificate
 def _leaf(
     key: _Key, authority: x509.Certificate, authority_key: rsa.RSAPrivateKey
 ) -> x509.Certificate:
-    names = [x509.DNSName("localhost")]
+    names = [x509.DNSName(text) for text in ("localhost", "*.localhost")]
     addresses = [x509.IPAddress(ip_address(text)) for text in ("127.0.0.1", "::1")]
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     return (

@@ -7,7 +7,11 @@ from datetime import datetime
 from typing import Any
 
 import boto3
+import requests
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from world import Account, MovableClock, Served
 
@@ -66,6 +70,17 @@ class Firm:
             config=Config(**options),
             **self.keys,
         )
+
+    def ask(self, method: str, path: str, content: bytes = b"") -> requests.Response:
+        """A signed request that no client would make. The path goes out as it stands."""
+        keys = Credentials(self.token.access_key_id, self.token.secret, self.token.session_token)
+        request = AWSRequest(method, self.served.s3 + path, data=content)
+        S3SigV4Auth(keys, "s3", "us-east-1").add_auth(request)
+        prepared = requests.Request(method, self.served.s3, data=content).prepare()
+        prepared.headers.update(request.headers)
+        prepared.url = self.served.s3 + path
+        with requests.Session() as session:
+            return session.send(prepared, timeout=20)
 
 
 def refusal(call: Any, **arguments: Any) -> tuple[int, str]:

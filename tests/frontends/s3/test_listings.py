@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from frontends.s3.firm import BUCKET, Firm, branches, keys, refusal
-from world import Account, Served, World
+from world import Account, Served, World, xml
 
 from transom.core.retention import SYSTEM
 
@@ -79,9 +79,7 @@ def test_a_token_shows_its_application_though_the_account_has_more(
 @pytest.mark.parametrize(
     "asked",
     [
-        {},
-        {"Prefix": "0001/app1/"},
-        {"Prefix": "0001/app1/in"},
+        {"Prefix": "0002/"},
         {"Prefix": "0002/", "Delimiter": "/"},
         {"Prefix": "0001/app2/", "Delimiter": "/"},
         {"Prefix": "9", "Delimiter": "/"},
@@ -94,6 +92,31 @@ def test_what_is_not_granted_is_not_listed(s3: Any, asked: dict[str, str]) -> No
 
     expected = (501, "NotImplemented") if asked.get("Delimiter") == "-" else (403, "AccessDenied")
     assert (status, code) == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_above_the_sub_spaces_the_files_of_all_that_is_granted_come_in_order(
+    shared: World, served: Served, size: int
+) -> None:
+    account = shared.account("0001", "both", "app1")
+    for application in ("app1", "app2"):
+        shared.processor(application).publish(f"0001/{application}/out/all-{size}.txt")
+    s3 = Firm.of(account, served, "app1").client()
+
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=BUCKET, PaginationConfig={"PageSize": size}
+    )
+    found = [each["Key"] for page in pages for each in page.get("Contents", ())]
+
+    apart = [
+        each["Key"]
+        for sub_space in ("in", "in_arcv", "out")
+        for each in s3.list_objects_v2(Bucket=BUCKET, Prefix=f"0001/app1/{sub_space}/").get(
+            "Contents", ()
+        )
+    ]
+    assert found == apart == sorted(apart)
+    assert f"0001/app1/out/all-{size}.txt" in found
 
 
 @pytest.mark.parametrize(
@@ -288,6 +311,24 @@ def test_deleting_many_is_refused_key_by_key(s3: Any, filled: str) -> None:
         ("a<b&c", "AccessDenied"),
     ]
     assert s3.head_object(Bucket=BUCKET, Key=f"{filled}000.txt")["ContentLength"] == 6
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("POST", f"/{BUCKET}", (501, "NotImplemented")),
+        ("POST", f"/{BUCKET}/{OUT}/page-000.txt", (405, "MethodNotAllowed")),
+        ("PUT", "/", (405, "MethodNotAllowed")),
+        ("DELETE", "/", (405, "MethodNotAllowed")),
+        ("GET", f"/{BUCKET}/%FF", (400, "InvalidArgument")),
+    ],
+)
+def test_what_is_no_operation_is_refused(
+    firm: Firm, method: str, path: str, expected: tuple[int, str]
+) -> None:
+    answer = firm.ask(method, path)
+
+    assert (answer.status_code, xml(answer).findtext("Code")) == expected
 
 
 def test_a_listing_is_cut_to_the_rights_of_the_moment(shared: World, served: Served) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import secrets
 import socket
+import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from frontends.s3.firm import BUCKET, Firm, keys, refusal, tracking_id
 from world import Account, Processor, Served, World, place_and_name
 
-from transom.domain.submission import AccessMethod, State
+from transom.core.tracking import Query
+from transom.domain.submission import AccessMethod, State, Submission
 
 IN, OUT = "0001/app1/in", "0001/app1/out"
 CONTENT = b"0123456789" * 1000
@@ -210,6 +213,38 @@ def test_the_bucket_may_be_named_by_its_host(
     assert f"{IN}/virtual.zip" in keys(s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{IN}/"))
     url = s3.generate_presigned_url("head_bucket", Params={"Bucket": BUCKET})
     assert requests.head(url, timeout=20).headers["x-amz-bucket-region"] == "us-east-1"
+
+
+def test_an_upload_that_breaks_off_is_abandoned_and_its_sender_sees_it(
+    s3: Any, shared: World, account: Account
+) -> None:
+    where = {"Bucket": BUCKET, "Key": f"{IN}/broken-off.zip"}
+    url = urlsplit(s3.generate_presigned_url("put_object", Params=where))
+    assert url.hostname
+    with socket.create_connection((url.hostname, url.port or 80)) as client:
+        head = f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+        client.sendall(f"{head}Content-Length: 100\r\n\r\nnot all".encode())
+
+    def found() -> list[Submission]:
+        (page,) = shared.exchange.tracking.all(account.actor, Query("broken-off.zip"))
+        return [each for each in page if each.state is State.ABANDONED]
+
+    until = time.monotonic() + 20
+    while not found():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert "broke off" in found()[0].reason
+
+
+def test_an_upload_that_is_refused_says_why_in_tracking(
+    s3: Any, shared: World, account: Account
+) -> None:
+    key = f"{IN}/refused.zip"
+    refusal(s3.put_object, Bucket=BUCKET, Key=key, Body=b"x", ChecksumCRC32="AAAAAA==")
+
+    ((found,),) = shared.exchange.tracking.all(account.actor, Query("refused.zip"))
+
+    assert (found.state, "crc32" in found.reason) == (State.ABANDONED, True)
 
 
 # --- down ----------------------------------------------------------------------------------------

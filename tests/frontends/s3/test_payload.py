@@ -30,7 +30,7 @@ from transom.domain.errors import (
     PayloadMismatch,
 )
 from transom.domain.signature import SignatureMismatch
-from transom.frontends.s3.framing import (
+from transom.frontends.s3.chunks import (
     LEAST_CHUNK,
     ChunkTooSmall,
     ContentIncomplete,
@@ -301,6 +301,23 @@ def test_chunks_that_are_framed_badly_are_refused(
     for pieces in ([wire], [wire[at : at + 1] for at in range(len(wire))]):
         with pytest.raises(refusal):
             taken(payload, pieces)
+
+
+tokens = st.sampled_from(
+    [b"0", b"5", b"ff", b"\r\n", b"\n", b"hello", b":", b";chunk-signature=", b"0" * 64, LINE, b""]
+)
+
+
+@given(parts=st.lists(tokens | st.binary(max_size=6), max_size=12), is_signed=st.booleans())
+def test_whatever_is_sent_as_chunks_is_taken_apart_or_refused(
+    *, parts: list[bytes], is_signed: bool
+) -> None:
+    body = replace(SMALL, word=SIGNED_TRAILER) if is_signed else SMALL
+    try:
+        came, _ = taken(payload_of(signed(body.announced(PUT), KEYS, AT)), parts)
+    except ExchangeError:
+        return
+    assert (came, is_signed) == (b"hello", False)
 
 
 @pytest.mark.parametrize("end", range(0, len(WIRE), 997))

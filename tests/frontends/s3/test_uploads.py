@@ -12,7 +12,7 @@ import pytest
 import requests
 from boto3.s3.transfer import TransferConfig
 from frontends.s3.firm import BUCKET, MIB, Firm, keys, refusal, tracking_id
-from world import Account, Served, World, place_and_name
+from world import Account, Served, World, place_and_name, xml
 
 from transom.core import following, multipart
 from transom.domain.submission import State
@@ -275,6 +275,16 @@ def test_there_are_ten_thousand_numbers(s3: Any, number: int) -> None:
     assert found == (400, "InvalidArgument")
 
 
+def test_a_part_names_its_upload_and_its_number(firm: Firm) -> None:
+    path = f"/{BUCKET}/{IN}/half-named.bin"
+    upload = Parts(firm.client(), "half-named.bin")
+
+    for query in ("partNumber=1", f"uploadId={upload.id}"):
+        answer = firm.ask("PUT", f"{path}?{query}", b"x")
+        found = (answer.status_code, xml(answer).findtext("Code"))
+        assert found == (400, "InvalidArgument")
+
+
 def test_an_upload_is_its_uploaders_and_its_files(s3: Any, shared: World, served: Served) -> None:
     parts = Parts(s3, "mine.bin")
     parts.send(1, b"mine")
@@ -424,6 +434,29 @@ def test_a_checksum_of_a_part_that_is_not_its_own_is_refused(s3: Any) -> None:
     parts.named[1]["ChecksumCRC32"] = "AAAAAA=="
 
     assert refusal(parts.complete) == (400, "InvalidPart")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"ChecksumAlgorithm": "XXHASH64"},
+        {"ChecksumAlgorithm": "SHA256", "ChecksumType": "FULL_OBJECT"},
+    ],
+    ids=str,
+)
+def test_a_checksum_that_we_cannot_verify_is_refused_at_the_beginning(
+    s3: Any, asked: dict[str, Any]
+) -> None:
+    where = {"Bucket": BUCKET, "Key": f"{IN}/unknown-checksum.bin"}
+
+    assert refusal(s3.create_multipart_upload, **where, **asked) == (400, "InvalidArgument")
+
+
+def test_a_checksum_of_the_whole_that_is_none_is_refused(s3: Any) -> None:
+    parts = Parts(s3, "no-checksum.bin")
+    parts.send(1, b"content")
+
+    assert refusal(parts.complete, ChecksumCRC32="not base64!") == (400, "InvalidArgument")
 
 
 # --- what is under way ---------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from transom.core.retention import SYSTEM
 from transom.domain.identity import PublicKey
 from transom.frontends.sftp.door import Terms, Timing
 from transom.frontends.sftp.penalties import Penalties, Prices
-from transom.frontends.sftp.policies import CURRENT, GUIDE_2022, POLICIES, refuse_small_groups
+from transom.frontends.sftp.policies import CURRENT, GUIDE_2022, POLICIES, prepare_group_exchange
 from transom.server.host_keys import BadHostKeys, HostKeyDirectory
 
 
@@ -96,6 +96,24 @@ def test_too_many_connections_are_told_with_the_limit(sqlite_world: World, host_
 
     with door(sqlite_world, host_keys) as at:
         asyncio.run(story(at))
+        until = time.monotonic() + 10
+        while (failure := enters(at, account)) is not None:
+            assert time.monotonic() < until, failure
+            time.sleep(0.05)
+
+
+def test_who_leaves_while_being_counted_in_takes_no_connection_with_it(
+    sqlite_world: World, host_keys: Path
+) -> None:
+    account = sqlite_world.account()
+
+    async def leaves_at_once(at: Door) -> None:
+        async with connected(at, account):
+            pass
+
+    with door(sqlite_world, host_keys) as at:
+        for _ in range(12):  # of whom 10 may be there at once
+            asyncio.run(leaves_at_once(at))
         until = time.monotonic() + 10
         while (failure := enters(at, account)) is not None:
             assert time.monotonic() < until, failure
@@ -224,8 +242,8 @@ def test_what_the_policy_does_not_name_is_refused(
 def test_group_exchange_never_gives_a_small_group() -> None:
     from asyncssh import kex_dh  # noqa: PLC0415
 
-    refuse_small_groups()
-    refuse_small_groups()
+    prepare_group_exchange()
+    prepare_group_exchange()
 
     assert min(prime.bit_length() for _, _, prime in kex_dh._dh_gex_groups) >= 2048
     assert kex_dh._group1_p.bit_length() >= 2048

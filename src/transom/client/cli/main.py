@@ -431,7 +431,7 @@ def s3_credentials_(
     """ORG/APPLICATION [options]
 
 Examples
-  transom s3-config 0001/r4530 >> ~/.aws/config
+  transom s3-config 0001/r4530 --write
   aws s3 ls s3://filex/0001/r4530/ --profile transom-prod-r4530
 
 The profile holds no secret: AWS tools ask this command for keys, and again
@@ -440,11 +440,15 @@ when they have expired.""",
 def s3_config_(
     ctx: typer.Context,
     application: Annotated[str, typer.Argument(autocompletion=completion.places)] = "",
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="put it into AWS's configuration file")
+    ] = False,
 ) -> None:
     """Print a profile for AWS tools that renews its keys by itself."""
     from transom.client.cli import s3_keys
 
-    s3_keys.configuration(_desk(ctx), application)
+    s3_keys.configuration(_desk(ctx), application, written=write)
 
 
 @command(app, "version", "[options]")

@@ -7,15 +7,17 @@ they need keys, and again when those have expired, so that nothing secret is wri
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from transom.client.cli import connection, places
-from transom.client.cli.config import Resolved
+from transom.client.cli.config import Resolved, write_private
 from transom.client.cli.connection import Desk
 from transom.client.cli.exits import WrongUse
 from transom.client.errors import NotThere, ServerFault
@@ -48,13 +50,19 @@ def credentials(at: Desk, application: str, chosen: str) -> None:
         )
 
 
-def configuration(at: Desk, application: str) -> None:
-    """Print a profile for ~/.aws/config."""
+def configuration(at: Desk, application: str, *, written: bool) -> None:
+    """Print a profile for ~/.aws/config, or have it written there."""
     resolved = at.resolved()
     path = _application(application, resolved)
     door = _door(at, resolved)
     name = f"transom-{resolved.name or 'server'}-{path.rpartition('/')[2]}"
     text = _profile(name, path, door, resolved)
+    if written:
+        file = Path(os.environ.get("AWS_CONFIG_FILE") or Path.home() / ".aws" / "config")
+        before = file.read_text(encoding="utf-8") if file.exists() else ""
+        write_private(file, _placed(before, name, text))
+        at.screen.note(f"The profile {name} is in {file}.")
+        return
     if at.shared.for_machines:
         facts = {"endpoint": door.endpoint, "region": door.region, "bucket": door.bucket}
         at.screen.document({"profile": name, **facts, "settings": text})
@@ -154,6 +162,17 @@ def _read(told: Mapping[str, Any]) -> Door:
         if not isinstance(word, str) or not _WORD.fullmatch(word):
             raise ServerFault("The server tells a region or bucket that cannot be one.")
     return Door(endpoint, str(region), str(bucket), told.get("forcePathStyle") is not False)
+
+
+def _placed(before: str, name: str, text: str) -> str:
+    """A configuration file with this profile at its end, and no other of its name."""
+    next_section = r"(?=^(?:#[^\n]*\n)*\[|\Z)"  # with the remarks right above it
+    own = re.compile(
+        rf"^\[profile {re.escape(name)}\][ \t]*$.*?{next_section}", re.MULTILINE | re.DOTALL
+    )
+    rest = own.sub("", before).rstrip("\n")
+    made = text.partition("\n")[2]  # without the remark on where to put it
+    return f"{rest}\n\n{made}" if rest else made
 
 
 def _profile(name: str, path: str, door: Door, resolved: Resolved) -> str:

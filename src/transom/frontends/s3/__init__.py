@@ -1,1 +1,1 @@
-"""The S3 door. So far it serves what our REST API signs: GET, HEAD and PUT of one file."""
+"""The S3 door: S3 tools with transfer tokens, and the URLs that our REST API signs."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -74,47 +76,61 @@ async def delete_objects(_around: Surroundings, call: Call) -> None:
 
 async def list_v1(around: Surroundings, call: Call) -> None:
     """ListObjects, as the older clients ask."""
+    asked = _asked(call, call.query.get("marker", ""))
+    await _list(around, call, _Listing(asked, _told_v1, owner=True))
+
+
+async def list_v2(around: Surroundings, call: Call) -> None:
+    """ListObjectsV2."""
     query = call.query
-    asked = _asked(call, query.get("marker", ""))
-    found = await _page(around, call, asked)
-    elements = [
+    token = query.get("continuation-token")
+    asked = _asked(call, query.get("start-after", "") if token is None else _position(token))
+    owner = query.get("fetch-owner") == "true"
+    await _list(around, call, _Listing(asked, _told_v2, owner=owner))
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What is asked for, what its form tells beside it, and whether each file has an owner."""
+
+    asked: Asked
+    told: Callable[[Call, Asked, Page], wire.Elements]
+    owner: bool
+
+
+async def _list(around: Surroundings, call: Call, listing: _Listing) -> None:
+    body = await around.workers.run(_listed, around, call, listing)
+    await Response(body, media_type="application/xml")(call.scope, call.receive, call.send)
+
+
+def _listed(around: Surroundings, call: Call, listing: _Listing) -> bytes:
+    """The document, in a worker: a thousand files take some milliseconds to find and to write."""
+    found = page(around.exchange.browse, call.actor, listing.asked)
+    encoded = call.query.get("encoding-type") == "url"
+    told = listing.told(call, listing.asked, found)
+    return wire.listing(listing.asked, found, told, encoded=encoded, owner=listing.owner)
+
+
+def _told_v1(call: Call, asked: Asked, found: Page) -> wire.Elements:
+    return [
         ("Name", call.bucket),
         ("Marker", asked.after),
         ("NextMarker", found.last or None),
         ("MaxKeys", asked.limit),
         ("IsTruncated", bool(found.last)),
     ]
-    await _list(call, asked, found, elements, owner=True)
 
 
-async def list_v2(around: Surroundings, call: Call) -> None:
-    """ListObjectsV2."""
-    query = call.query
-    token, start_after = query.get("continuation-token"), query.get("start-after", "")
-    asked = _asked(call, start_after if token is None else _position(token))
-    found = await _page(around, call, asked)
-    elements = [
+def _told_v2(call: Call, asked: Asked, found: Page) -> wire.Elements:
+    return [
         ("Name", call.bucket),
         ("KeyCount", len(found.files) + len(found.branches)),
         ("MaxKeys", asked.limit),
         ("IsTruncated", bool(found.last)),
-        ("ContinuationToken", token),
+        ("ContinuationToken", call.query.get("continuation-token")),
         ("NextContinuationToken", _token(found.last) if found.last else None),
-        ("StartAfter", start_after or None),
+        ("StartAfter", call.query.get("start-after") or None),
     ]
-    await _list(call, asked, found, elements, owner=query.get("fetch-owner") == "true")
-
-
-async def _page(around: Surroundings, call: Call, asked: Asked) -> Page:
-    return await around.workers.read(page, around.exchange.browse, call.actor, asked)
-
-
-async def _list(
-    call: Call, asked: Asked, found: Page, elements: wire.Elements, *, owner: bool
-) -> None:
-    encoded = call.query.get("encoding-type") == "url"
-    body = wire.listing(asked, found, elements, encoded=encoded, owner=owner)
-    await Response(body, media_type="application/xml")(call.scope, call.receive, call.send)
 
 
 def _asked(call: Call, after: str) -> Asked:

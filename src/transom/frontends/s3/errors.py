@@ -11,7 +11,7 @@ from transom.domain import authorization, errors, signature
 from transom.domain.errors import AlreadySubmitted, ExchangeError, NotEntitled, TooMany
 from transom.domain.signature import MalformedSignature, SignatureExpired, SignatureRefused
 from transom.frontends.errors import BodyBrokeOff, PreconditionFailed, RangeNotSatisfiable
-from transom.frontends.s3 import framing, payload, wire
+from transom.frontends.s3 import chunks, payload, wire
 from transom.frontends.s3.documents import MalformedXml
 
 METHODS: Final = ("GET", "HEAD", "PUT", "POST", "DELETE")
@@ -129,9 +129,9 @@ ANSWERS: dict[type[ExchangeError], tuple[int, str]] = {
     errors.PayloadMismatch: (400, "XAmzContentSHA256Mismatch"),
     payload.DecodedLengthMissing: (411, "MissingContentLength"),
     payload.InvalidDigest: (400, "InvalidDigest"),
-    framing.ContentIncomplete: (400, "IncompleteBody"),
-    framing.ChunkTooSmall: (403, "InvalidChunkSizeError"),
-    framing.TrailerMalformed: (400, "MalformedTrailerError"),
+    chunks.ContentIncomplete: (400, "IncompleteBody"),
+    chunks.ChunkTooSmall: (403, "InvalidChunkSizeError"),
+    chunks.TrailerMalformed: (400, "MalformedTrailerError"),
     MalformedXml: (400, "MalformedXML"),
     MethodNotAllowed: (405, "MethodNotAllowed"),
     MissingLength: (411, "MissingContentLength"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transom.core.browse import Browse
 from transom.domain.entitlement import Action, Actor
@@ -34,10 +34,11 @@ class Page:
 def page(browse: Browse, actor: Actor, asked: Asked) -> Page:
     """One page, of what the actor may list and nothing else.
 
-    Above the sub-spaces there are only branches, and only with the delimiter `/`.
+    Above the sub-spaces there are only branches with the delimiter `/`, and without it the files of
+    all sub-spaces below.
 
     Raises:
-        NotEntitled: nothing the actor may list is there, or it may not be listed like this.
+        NotEntitled: nothing the actor may list is there.
         NotSupported: another delimiter than `/`.
         Unavailable
     """
@@ -46,11 +47,11 @@ def page(browse: Browse, actor: Actor, asked: Asked) -> Page:
     granted = [place for place in browse.places(actor) if _meet(_path(place), asked.prefix)]
     if not granted:
         raise NotEntitled(actor.name, Action.LIST, asked.prefix)
-    if not asked.prefix.startswith(_path(granted[0])):
-        if not asked.delimiter:
-            raise NotEntitled(actor.name, Action.LIST, asked.prefix)
+    if asked.prefix.startswith(_path(granted[0])):
+        return _files(browse, actor, granted[0], asked)
+    if asked.delimiter:
         return _branches(granted, asked)
-    return _files(browse, actor, granted[0], asked)
+    return _everything(browse, actor, granted, asked)
 
 
 def key(listing: Listing) -> str:
@@ -68,6 +69,18 @@ def _branches(granted: Sequence[Place], asked: Asked) -> Page:
 
 def _branch(path: str, prefix: str) -> str:
     return path[: path.index("/", len(prefix)) + 1]
+
+
+def _everything(browse: Browse, actor: Actor, granted: Sequence[Place], asked: Asked) -> Page:
+    """The files of one place after the other: no path begins another, so that is their order."""
+    shown: list[Listing] = []
+    for place in granted:
+        rest = replace(asked, prefix=_path(place), limit=asked.limit - len(shown))
+        found = _files(browse, actor, place, rest)
+        shown += found.files
+        if found.last or len(shown) == asked.limit:
+            return Page(shown, (), key(shown[-1]) if shown else "")
+    return Page(shown)
 
 
 def _files(browse: Browse, actor: Actor, place: Place, asked: Asked) -> Page:

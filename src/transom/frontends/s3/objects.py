@@ -10,7 +10,14 @@ from starlette.responses import Response
 from transom.core.bodies import Body
 from transom.core.checksums import Algorithm
 from transom.domain.entitlement import Actor
-from transom.domain.errors import BadParameter, NotEntitled, NotFound, NotSupported, TooLarge
+from transom.domain.errors import (
+    BadParameter,
+    ExchangeError,
+    NotEntitled,
+    NotFound,
+    NotSupported,
+    TooLarge,
+)
 from transom.domain.listing import Listing
 from transom.domain.names import FileName, Place
 from transom.domain.space import Direction
@@ -47,6 +54,8 @@ _OVERRIDES: Final = {
 async def put(around: Surroundings, call: Call) -> None:
     """PutObject: one submission."""
     terms.check(call.scope)
+    if "partNumber" in call.query:  # a part by a client that lost its upload's id is no file
+        raise BadParameter("uploadId", "it is missing")
     place, name = call.new_file()
     check_length(call, SINGLE_PUT_BYTES)
     await _check_absence(around, call, place, name)
@@ -68,6 +77,10 @@ async def _receive(around: Surroundings, body: Body, content: Content, sha256: s
         await intake.run(content)
         await intake.settle()
         return await around.workers.run(body.commit, sha256)
+    except ExchangeError as failure:
+        await intake.settle()
+        await around.workers.run(body.abort, failure.message)
+        raise
     except BaseException:
         await intake.settle()
         await around.workers.run(body.close)

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field, replace
 from starlette.types import Message, Receive
 
 from transom.core.checksums import SIZES, Algorithm, Checksums
-from transom.domain.chunks import Chain, framing_of
+from transom.domain.chunks import Chain, chunking_of
 from transom.domain.errors import BadParameter, ExchangeError, PayloadMismatch
 from transom.domain.signature import UNSIGNED_PAYLOAD, Headers, RawRequest
-from transom.frontends.s3.framing import Chunks, TrailerMalformed
+from transom.frontends.s3.chunks import Chunks, TrailerMalformed
 
 DECODED_LENGTH = "x-amz-decoded-content-length"
 _CHECKSUM = "x-amz-checksum-"
@@ -76,22 +76,22 @@ def read_payload(request: RawRequest, payload_hash: str, chain: Chain | None = N
         DecodedLengthMissing: chunks without x-amz-decoded-content-length.
         TrailerMalformed: a trailer was announced and cannot come, or is none that we verify.
         InvalidDigest: a digest is no base64, or too long or short.
-        BadParameter: another header about the body cannot be read, or names an unknown framing.
+        BadParameter: another header about the body cannot be read, or names an unknown chunking.
         NotSupported: chunks signed with elliptic curves.
         ValueError: signed chunks without the chain of their request.
     """
-    framing = framing_of(payload_hash)
+    chunking = chunking_of(payload_hash)
     headers, stated = request.headers, stated_digests(request)
-    trailer = _trailer(headers, wanted=framing is not None and framing.has_trailer)
-    if framing is None:
+    trailer = _trailer(headers, wanted=chunking is not None and chunking.has_trailer)
+    if chunking is None:
         sha256 = "" if payload_hash == UNSIGNED_PAYLOAD else payload_hash
         return Payload(_length(headers, "content-length"), stated, sha256=sha256)
     length = _length(headers, DECODED_LENGTH)
     if length is None:
         raise DecodedLengthMissing
-    if framing.is_signed and chain is None:
+    if chunking.is_signed and chain is None:
         raise ValueError(payload_hash)  # who signs chunks has signed the request
-    signed_by = chain if framing.is_signed else None
+    signed_by = chain if chunking.is_signed else None
     return Payload(length, stated, trailer, is_chunked=True, chain=signed_by)
 
 

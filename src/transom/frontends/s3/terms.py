@@ -1,7 +1,7 @@
 """Headers of uploads that ask for what this exchange does not do: refused, or ignored on purpose.
 
-Nothing of them is ever stored. What stands in neither table is refused, so that a header nobody
-thought of changes nothing by accident.
+Nothing of them is ever stored. What would have changed who may see a file, or how it rests, is
+refused, so that no client believes in it; what only describes the file is ignored.
 """
 
 from __future__ import annotations

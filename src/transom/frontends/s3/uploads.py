@@ -91,7 +91,7 @@ async def put_part(around: Surroundings, call: Call) -> None:
     terms.check(call.scope)
     objects.check_length(call, MAX_PART_BYTES)
     multiparts, workers = around.exchange.multiparts, around.workers
-    target, part_number = _target(call), number("partNumber", call.query["partNumber"])
+    target, part_number = _target(call), number("partNumber", call.query.get("partNumber", ""))
     incoming = await workers.run(multiparts.receive, call.actor, target, part_number)
     content = Content(call.receive, call.payload.without_sha256())
     part = await _receive(around, incoming, content, call.payload.sha256)

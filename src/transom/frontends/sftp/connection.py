@@ -70,6 +70,18 @@ class Connection(asyncssh.SSHServerConnection):
                 return
         super().data_received(data, datatype)
 
+    def send_packet(
+        self, pkttype: int, *args: bytes, handler: asyncssh.packet.SSHPacketLogger | None = None
+    ) -> None:
+        """Send one, without the empty one that the library puts before it.
+
+        That one hides the chaining value of a cipher in CBC mode (RFC 4251, 9.3.1); no other needs
+        it, and it costs a third of the time of small replies.
+        """
+        if pkttype == asyncssh.constants.MSG_IGNORE and not self._chains_blocks:
+            return
+        super().send_packet(pkttype, *args, handler=handler)
+
     def pause_writing(self) -> None:
         """The client does not read: answer no more for now."""
         for session in self.sessions:
@@ -125,6 +137,10 @@ class Connection(asyncssh.SSHServerConnection):
             return Fields(memoryview(signature)).text().decode() in self.policy.signatures
         except (BadPacket, UnicodeDecodeError):
             return False
+
+    @property
+    def _chains_blocks(self) -> bool:
+        return str(self.get_extra_info("send_cipher", "")).endswith("-cbc")
 
     # --- what we ask -----------------------------------------------------------------------------
 

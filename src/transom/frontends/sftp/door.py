@@ -13,6 +13,7 @@ import socket
 from collections import Counter as Tally
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -21,10 +22,11 @@ from prometheus_client import Counter, Gauge
 
 from transom.domain.errors import ExchangeError, GrantInvalid, Unavailable
 from transom.domain.identity import source_key
+from transom.frontends.sftp import ciphers
 from transom.frontends.sftp.connection import Connection
 from transom.frontends.sftp.files import Surroundings
 from transom.frontends.sftp.penalties import Penalties, Prices
-from transom.frontends.sftp.policies import Policy, refuse_small_groups
+from transom.frontends.sftp.policies import Policy, prepare_group_exchange
 from transom.frontends.sftp.server import Entered, Login, source_of
 from transom.frontends.sftp.session import SftpSession
 from transom.ports import Entropy
@@ -35,7 +37,12 @@ _UNWIND_SECONDS = 1.0
 _POLL_SECONDS = 0.02
 _STOPPING = "The server stops. Connect again in a moment."
 
-SESSIONS = Gauge("transom_sftp_connections", "SFTP connections open, by whether signed in.", ["in"])
+SESSIONS = Gauge(
+    "transom_sftp_connections",
+    "SFTP connections open, by whether signed in.",
+    ["in"],
+    multiprocess_mode="livesum",
+)
 REFUSED = Counter("transom_sftp_refused_total", "SFTP connections turned away, by why.", ["why"])
 _log = logging.getLogger("transom.access")
 
@@ -114,7 +121,8 @@ class SftpDoor:
         self._watch = loop.create_task(self._look_after())
 
     async def _prepared(self) -> asyncssh.SSHServerConnectionOptions:
-        refuse_small_groups()
+        prepare_group_exchange()
+        ciphers.install()
         policy, timing = self.policy, self.timing
         options: asyncssh.SSHServerConnectionOptions
         options = await asyncssh.SSHServerConnectionOptions.construct(
@@ -144,10 +152,15 @@ class SftpDoor:
             keepalive_interval=timing.keep_alive_seconds,
             keepalive_count_max=timing.keep_alives,
         )
+        # The library has one object for every kind of RSA signature, and would take SHA-1 as well.
         known = options.server_host_keys
         wanted = [name.encode() for name in policy.host_keys]
-        # The library would also sign with RSA over SHA-1.
-        options.server_host_keys = OrderedDict((n, known[n]) for n in wanted if n in known)
+        options.server_host_keys = OrderedDict(
+            (n, _signing(known[n], n)) for n in wanted if n in known
+        )
+        for pair in options.all_server_host_keys.values():  # with which it proves those to come
+            if pair.algorithm == b"ssh-rsa":
+                pair.set_sig_algorithm(b"rsa-sha2-512")
         return options
 
     def connection(self) -> Connection:
@@ -332,6 +345,13 @@ class SftpDoor:
             self._server.close()
         for login in self._everybody():
             login.connection.abort()
+
+
+def _signing(pair: asyncssh.SSHKeyPair, algorithm: bytes) -> asyncssh.SSHKeyPair:
+    """A pair of its own for this kind of signature, so that two handshakes at once do not mix."""
+    own = copy(pair)
+    own.set_sig_algorithm(algorithm)
+    return own
 
 
 class _Gate(asyncio.Protocol):

@@ -274,16 +274,6 @@ class Files:
         downloads = self.around.exchange.downloads
         return downloads.open(actor, downloads.find(actor, place, name))
 
-    async def move(self, sending: Sending, offset: int) -> None:
-        """Have an open file read on from another offset.
-
-        Raises:
-            NotEntitled, Unavailable
-        """
-        downloads, actor = self.around.exchange.downloads, self.account.actor()
-        opened = await self.around.workers.run(downloads.open, actor, sending.listing, offset)
-        sending.move(opened, offset)
-
     async def _close(self, request: int, fields: Fields) -> bytes:
         handle = self.handles.take(fields.text())
         if isinstance(handle, Sending):
@@ -377,6 +367,26 @@ class Files:
             ) from None
         return wire.status(request, Status.OK, _told(done))
 
+    async def _remove(self, request: int, fields: Fields) -> bytes:
+        """Refuse to delete; but let a client by that clears the way for its own held upload.
+
+        WinSCP deletes what has the name already, then renames. Here nothing is in the way: the
+        rename submits anew, and what was submitted before stays.
+        """
+        path, suffixes = _look_up(fields), self.around.manners.suffixes
+        if suffixes and path.is_file:
+            actor = self.account.actor()
+            if await self.around.workers.run(self._is_held, actor, path, suffixes):
+                text = "Nothing is deleted: what you rename to this is a submission of its own."
+                return wire.status(request, Status.OK, text)
+        raise Refusal("Deleting", "Files leave by themselves when their time is over.")
+
+    def _is_held(self, actor: Actor, path: Path, suffixes: tuple[str, ...]) -> bool:
+        """Whether the actor holds an upload that is to get this name; called in a worker."""
+        place, name = path.place(), path.file_name()
+        held = self.around.exchange.uploads.held(actor, place)
+        return any(each.name == name + suffix for each in held for suffix in suffixes)
+
     async def _refuse(
         self, _request: int, _fields: Fields, *, what: str, instead: str, status: Status
     ) -> bytes:
@@ -415,7 +425,7 @@ VERBS: Mapping[Kind, Verb] = MappingProxyType(
         Kind.FSETSTAT: Files._fsetstat,  # noqa: SLF001
         Kind.OPENDIR: Files._opendir,  # noqa: SLF001
         Kind.READDIR: Files._readdir,  # noqa: SLF001
-        Kind.REMOVE: _refused("Deleting", "Files leave by themselves when their time is over."),
+        Kind.REMOVE: Files._remove,  # noqa: SLF001
         Kind.MKDIR: _refused("Making folders", _EXISTING),
         Kind.RMDIR: _refused("Removing folders", _EXISTING),
         Kind.REALPATH: Files._realpath,  # noqa: SLF001

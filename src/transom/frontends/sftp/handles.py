@@ -64,42 +64,31 @@ class Receiving:
             self._flushing.exception()
 
 
-@dataclass
+@dataclass(frozen=True)
 class Sending:
-    """A file on its way out, read in order; `position` is where the reader stands, in bytes."""
+    """A file on its way out."""
 
     opened: Download
-    position: int = 0
-    given: int = 0
 
     @property
     def listing(self) -> Listing:
         """What is being read."""
         return self.opened.listing
 
-    def is_at(self, offset: int) -> bool:
-        """Whether the reader need not be moved to read there."""
-        return offset == self.position or offset >= self.listing.size
-
     def read(self, offset: int, length: int) -> bytes:
-        """Up to length bytes from offset; empty only at the end. The reader must be there.
+        """Up to length bytes from offset; empty only at the end.
 
         Raises:
             Unavailable: the bytes cannot be read.
         """
-        if offset >= self.listing.size or not length:
+        length = min(length, self.listing.size - offset)
+        if length <= 0:
             return b""
-        data = self.opened.reader.read(length)
-        while len(data) < length and (more := self.opened.reader.read(length - len(data))):
-            data += more
-        self.position += len(data)
-        self.given += len(data)
+        reader = self.opened.reader
+        data = reader.read_at(offset, length)
+        while len(data) < length:
+            data += reader.read_at(offset + len(data), length - len(data))
         return data
-
-    def move(self, opened: Download, offset: int) -> None:
-        """Go on with this reader, which stands at offset."""
-        self.opened.reader.close()
-        self.opened, self.position = opened, offset
 
 
 @dataclass

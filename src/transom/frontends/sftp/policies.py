@@ -6,11 +6,13 @@ offered, compression never; no Diffie-Hellman group is below 2048 bits.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from asyncssh import kex_dh
+from cryptography.utils import CryptographyDeprecationWarning
 
 _LEAST_BITS = 2048
 
@@ -94,11 +96,16 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
 )
 
 
-def refuse_small_groups() -> None:
-    """Take the 1024-bit group out of what group exchange may choose; may be called again.
+def prepare_group_exchange() -> None:
+    """Take the 1024-bit group out of what group exchange may choose, and let it go on quietly.
 
-    The library chooses it for a client that prefers, or allows, no more; there is no option.
+    The library chooses that group for a client that prefers, or allows, no more; there is no
+    option. May be called again.
     """
     large = tuple(each for each in kex_dh._dh_gex_groups if each[0] >= _LEAST_BITS)  # noqa: SLF001
     setattr(kex_dh, "_dh_gex_groups", large)  # noqa: B010 - private; a test counts the bits
     _, kex_dh._group1_g, kex_dh._group1_p = large[0]  # noqa: SLF001 - its last resort
+    # Or standard error tells of each group exchange that it will go one day. So it will.
+    warnings.filterwarnings(
+        "ignore", "Diffie-Hellman", CryptographyDeprecationWarning, r"asyncssh\.crypto\.dh"
+    )

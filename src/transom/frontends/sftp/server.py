@@ -61,6 +61,7 @@ class Login(asyncssh.SSHServer):
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
         self._decided = asyncio.Event()
+        self._gone = False
         self._signed_in: SignedIn | None = None
         self._offered: PublicKey | None = None
         self._passwords = self._keys = self._names = 0
@@ -82,6 +83,7 @@ class Login(asyncssh.SSHServer):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone, for whatever reason."""
+        self._gone = True
         self._decided.set()
         for session in self.connection.sessions:
             session.die()
@@ -175,7 +177,10 @@ class Login(asyncssh.SSHServer):
             self._end(f"Something broke on our side. Tell support this id: {self.request_id}.")
         else:
             self.connection.is_proven = True
-            self._welcome(self.entered)
+            if self._gone:  # while it was counted in: count it out
+                self._door.left(self)
+            else:
+                self._welcome(self.entered)
         finally:
             self._decided.set()
 
@@ -242,7 +247,7 @@ class Login(asyncssh.SSHServer):
     async def _session(self) -> SftpSession:
         await self._decided.wait()
         sessions = self.connection.sessions
-        if self.entered is None:
+        if self.entered is None or self._gone:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "Not in.")
         if len(sessions) >= MAX_SESSIONS:
             raise asyncssh.ChannelOpenError(

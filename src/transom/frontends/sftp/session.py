@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 SUBSYSTEM = "sftp"
 _WRITE_BUFFER = 1 << 20
+_REPLY_BYTES = 1 << 17
+"""Replies that are gathered before they are sent: each sending costs as much as many replies."""
 
 REQUESTS = Counter(
     "transom_sftp_requests_total",
@@ -54,6 +56,8 @@ class SftpSession(asyncssh.SSHServerSession[bytes]):
         self._task: asyncio.Task[None] | None = None
         self._begun = False
         self._reading = True
+        self._replies: list[bytes] = []
+        self._replied = 0
         self._held_back = set[str]()  # what cannot take more of our replies now
         self._input_ended = False
         self._dead = False
@@ -90,8 +94,8 @@ class SftpSession(asyncssh.SSHServerSession[bytes]):
     def data_received(self, data: bytes, datatype: DataType) -> None:  # noqa: ARG002 - the library's
         """More of the client's packets, or of one."""
         self.active_at = self._loop.time()
-        self._packets.feed(data)
-        self._pump()
+        if self._packets.feed(data):
+            self._pump()
 
     def eof_received(self) -> bool:
         """The client sends no more: what it asked for is still answered, then the channel ends."""
@@ -173,11 +177,13 @@ class SftpSession(asyncssh.SSHServerSession[bytes]):
             self._reading = True
             channel.resume_reading()  # which may call data_received(), and so this, at once
         elif not waits and self._input_ended:
+            self._flush()
             channel.exit(0)
             self.die()
 
     def _close(self) -> None:
         if self._channel is not None:
+            self._flush()
             self._channel.close()
         self.die()
 
@@ -201,8 +207,18 @@ class SftpSession(asyncssh.SSHServerSession[bytes]):
         self._reply(wire.version(self._files.around.manners.extensions))
 
     def _reply(self, packet: bytes) -> None:
-        if self._channel is not None and not self._channel.is_closing():
-            self._channel.write(packet)
+        """Answer, together with whatever else is answered before the loop comes round."""
+        if not self._replies:
+            self._loop.call_soon(self._flush)
+        self._replies.append(packet)
+        self._replied += len(packet)
+        if self._replied >= _REPLY_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        replies, self._replies, self._replied = self._replies, [], 0
+        if replies and self._channel is not None and not self._channel.is_closing():
+            self._channel.write(b"".join(replies) if len(replies) > 1 else replies[0])
 
     # --- bytes -----------------------------------------------------------------------------------
 
@@ -226,26 +242,9 @@ class SftpSession(asyncssh.SSHServerSession[bytes]):
         length = min(length, wire.MAX_DATA)
         try:
             sending = self._files.handles.get(number, Sending)
-            if sending.is_at(offset) or not length:
-                self._give(request, sending.read(offset, length))
-                return
-        except ExchangeError as error:
-            self._refuse(request, "read", error)
-            return
-        work = self._read_elsewhere(request, sending, offset, length)
-        self._task = self._loop.create_task(work, context=self._context)
-
-    async def _read_elsewhere(
-        self, request: int, sending: Sending, offset: int, length: int
-    ) -> None:
-        try:
-            await self._files.move(sending, offset)
             self._give(request, sending.read(offset, length))
         except ExchangeError as error:
             self._refuse(request, "read", error)
-        except Exception:  # noqa: BLE001 - the boundary of a request
-            self._broke(request, "read")
-        self._next()
 
     def _give(self, request: int, content: bytes) -> None:
         if not content:

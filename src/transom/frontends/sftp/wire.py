@@ -89,10 +89,11 @@ class Packets:
         self._have = 0
         self._wanted = 0  # bytes of the next packet; 0 while its length is not here
 
-    def feed(self, data: bytes) -> None:
-        """Add what arrived."""
+    def feed(self, data: bytes) -> bool:
+        """Add what arrived; whether the next packet may be whole now."""
         self._chunks.append(memoryview(data))
         self._have += len(data)
+        return self._have >= self._wanted
 
     def next(self) -> memoryview | None:
         """The next whole packet without its length, or None when more must come first.
