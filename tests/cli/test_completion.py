@@ -9,6 +9,12 @@ from world import World
 from transom.client.cli import completion
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person at a prompt waits half a second; a test on a busy machine must not depend on it."""
+    monkeypatch.setattr(completion, "_SECONDS", 30.0)
+
+
 @pytest.mark.parametrize("shell_name", completion.SHELLS)
 def test_there_is_a_script_for_each_shell(shell: Shell, shell_name: str) -> None:
     ended = shell("completion", shell_name)
