@@ -484,7 +484,7 @@ async def asked_for(one: Raw, request: bytes, *parts: bytes) -> bool:
 
 def test_nothing_listens_for_an_agent_or_forwarding(served: Demo) -> None:
     """The only sockets of the server are its doors."""
-    pid, doors = served.process.pid, {"rest", "s3", "sftp"}
+    pid, doors = served.process.pid, {"rest", "s3", "sftp", "portal"}
     inodes = set()
     for each in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
