@@ -23,8 +23,10 @@ The OpenSSH client (`sftp -b`), whole sessions with sign-in by an Ed25519 key,
 aes128-gcm@openssh.com, turns alternating, everything on the RAM disk, both ends sharing the cores.
 OpenSSH: its own `sshd` with `internal-sftp`, which neither hashes, archives nor tracks. Transom:
 `transom-server run`, one process, and two for four sessions at once, which carry a quarter of the
-bytes each; each put was hashed, fsynced, archived and tracked. MB are 10^6 bytes; the ratio is the
-median of the rounds' ratios; CPU is the server's, user and system, of all its processes."""
+bytes each; each put was hashed, fsynced, archived and tracked. SHA-256 alone takes 0.53 s of CPU
+for each GiB here, and with both ends on two cores the speed of a put follows from the CPU time of
+all. MB are 10^6 bytes; the ratio is the median of the rounds' ratios; CPU is the server's, user and
+system, of all its processes."""
 
 
 @dataclass(frozen=True)
