@@ -15,11 +15,10 @@ import fcntl
 import os
 from bisect import bisect_right
 from contextlib import contextmanager, suppress
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from transom.blobs.calls import DIRECTORY, READ, directory, translated
-from transom.blobs.reading import DiskReader, window
+from transom.blobs.reading import DiskReader, WindowReader, window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,58 +83,20 @@ def opened(calls: DiskCalls, key: str, shard: int, start: int, length: int | Non
         raise
 
 
-class JoinedReader:
+class JoinedReader(WindowReader):
     """A window into one joined blob: the directory stays locked, one file at a time is open."""
 
     def __init__(
         self, calls: DiskCalls, descriptor: int, bounds: Sequence[int], asked: range
     ) -> None:
-        self._calls = calls
-        self._descriptor: int | None = descriptor
+        super().__init__(calls, descriptor, asked)
         self._bounds = bounds  # where each file begins, and at last where the blob ends
-        self._window = asked
-        self._position = asked.start
         self._piece: DiskReader | None = None
         self._extent = range(0)  # which bytes of the blob the open file has
-        self._using = Lock()
 
-    @property
-    def size(self) -> int:
-        """Bytes in the window."""
-        return len(self._window)
-
-    def read(self, limit: int) -> bytes:
-        """The next bytes, at least one and at most limit; empty at the end.
-
-        Raises:
-            Unavailable: the store failed, or the blob is shorter than it was.
-        """
-        with self._using:
-            data = self._read(self._position, limit)
-            self._position += len(data)
-            return data
-
-    def read_at(self, offset: int, limit: int) -> bytes:
-        """Bytes from offset in the window, at least one and at most limit; empty from its end on.
-
-        Where read() goes on stays the same.
-
-        Raises:
-            Unavailable: the store failed, or the blob is shorter than it was.
-        """
-        if offset < 0:
-            raise ValueError(f"the offset {offset} is negative")
-        with self._using:
-            return self._read(self._window.start + offset, limit)
-
-    def _read(self, position: int, limit: int) -> bytes:
-        if self._descriptor is None or limit < 1:
-            raise ValueError(f"this reader is closed, or the limit {limit} is below 1")
-        wanted = min(limit, self._window.stop - position)
-        if wanted <= 0:
-            return b""
+    def _bytes(self, descriptor: int, position: int, wanted: int) -> bytes:
         if self._piece is None or position not in self._extent:
-            self._piece = self._opened(self._descriptor, position)
+            self._piece = self._opened(descriptor, position)
         return self._piece.read_at(position - self._extent.start, wanted)
 
     def _opened(self, descriptor: int, position: int) -> DiskReader:
@@ -151,14 +112,6 @@ class JoinedReader:
         if self._piece is not None:
             self._piece.close()
             self._piece = None
-
-    def close(self) -> None:
-        """Let go of the blob. May be called twice."""
-        with self._using:
-            self._let_go()
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
 
 
 def _name(offset: int) -> str:

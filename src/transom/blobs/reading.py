@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from abc import ABC, abstractmethod
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     from transom.blobs.calls import DiskCalls
 
 
-class DiskReader:
-    """A window into one blob: an open file, so deleting the blob does not end the reading."""
+class WindowReader(ABC):
+    """A window into one blob that is open, so deleting the blob does not end the reading."""
 
-    def __init__(self, calls: DiskCalls, descriptor: int, window: range) -> None:
+    def __init__(self, calls: DiskCalls, descriptor: int, asked: range) -> None:
         self._calls = calls
         self._descriptor: int | None = descriptor
-        self._window = window
-        self._position = window.start
+        self._window = asked
+        self._position = asked.start
         self._using = Lock()  # close() waits for a read: the number may be another file's at once
 
     @property
@@ -56,20 +57,33 @@ class DiskReader:
         if self._descriptor is None or limit < 1:
             raise ValueError(f"this reader is closed, or the limit {limit} is below 1")
         wanted = min(limit, self._window.stop - position)
-        if wanted <= 0:
-            return b""
-        with translated():
-            piece = self._calls.pread(self._descriptor, wanted, position)
-            if not piece:
-                raise OSError(errno.EIO, "the blob is shorter than it was")
-        return piece
+        return self._bytes(self._descriptor, position, wanted) if wanted > 0 else b""
+
+    @abstractmethod
+    def _bytes(self, descriptor: int, position: int, wanted: int) -> bytes:
+        """Bytes of the blob from a position, at least one; called by one thread at a time."""
+
+    def _let_go(self) -> None:  # noqa: B027 - most hold nothing else
+        """Let go of what is held beside the descriptor."""
 
     def close(self) -> None:
         """Let go of the blob. May be called twice."""
         with self._using:
+            self._let_go()
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
+
+
+class DiskReader(WindowReader):
+    """A window into a blob that is one file."""
+
+    def _bytes(self, descriptor: int, position: int, wanted: int) -> bytes:
+        with translated():
+            piece = self._calls.pread(descriptor, wanted, position)
+            if not piece:
+                raise OSError(errno.EIO, "the blob is shorter than it was")
+        return piece
 
 
 def window(size: int, start: int, length: int | None) -> range:
