@@ -22,9 +22,9 @@ from starlette.types import ASGIApp
 from transom.client.presets import Server
 from transom.connector import Worker
 from transom.core import catalogue
-from transom.core.administration import NewAccount
+from transom.core.administration import OPERATOR, NewAccount
 from transom.core.exchange import Exchange
-from transom.core.people.administration import OPERATOR_ORG, NewPerson, ReadyPerson
+from transom.core.people.administration import NewPerson, ReadyPerson
 from transom.core.publishing import Result
 from transom.core.retention import SYSTEM
 from transom.domain.entitlement import Entitlement, Level, PrincipalKind
@@ -149,7 +149,6 @@ _ACCOUNTS = (
     _Wanted("0001ftp09", "0001", Level.BOTH, lockout=True),
     _Wanted("0002ftp01", "0002", Level.BOTH),
 )
-_OPERATOR = Organization(OPERATOR_ORG, "Operator", OrgKind.SERVICE_PROVIDER)
 _PEOPLE = (
     (NewPerson("maria.alvarez@northgate.example", "Maria Alvarez", "0001", Role.USER), "firm user"),
     (
@@ -158,7 +157,7 @@ _PEOPLE = (
     ),
     (NewPerson("sam.reyes@harborstreet.example", "Sam Reyes", "0002", Role.USER), "firm user"),
     (
-        NewPerson("lena.fischer@operator.example", "Lena Fischer", OPERATOR_ORG, Role.ENTITLEMENT),
+        NewPerson("lena.fischer@operator.example", "Lena Fischer", OPERATOR.id, Role.ENTITLEMENT),
         "operator",
     ),
 )
@@ -375,8 +374,7 @@ def _people(exchange: Exchange, data: Path) -> list[DemoPerson]:
             DemoPerson(new.email, _words(), _totp_secret(), role, new.org) for new, role in _PEOPLE
         ]
         _write_private(kept, json.dumps([asdict(person) for person in made], indent=2))
-    with suppress(WrongState):
-        exchange.administration.add_organization(SYSTEM, _OPERATOR)
+    exchange.administration.have_operator(SYSTEM)
     people = [DemoPerson(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
     for person, (new, _) in zip(people, _PEOPLE, strict=True):
         ready = ReadyPerson(new, person.password, person.totp_secret)

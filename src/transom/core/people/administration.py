@@ -10,6 +10,7 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Connection
 
 from transom.core import lock_out
+from transom.core.administration import OPERATOR
 from transom.core.lock_out import Caller
 from transom.core.passwords import name_key
 from transom.core.people.enrolment import INVITATION_PURPOSE
@@ -47,7 +48,6 @@ from transom.records import audit, factors, identities, people, person_sessions
 from transom.records.factors import FactorRow
 from transom.records.people import InvitationRow, PersonRow
 
-OPERATOR_ORG = "0"
 _MAX_FULL_NAME = 128
 _PAGE = 200
 
@@ -499,7 +499,7 @@ def _checked(new: NewPerson) -> NewPerson:
     name = " ".join(new.name.split())
     if not name.isprintable() or not 0 < len(name) <= _MAX_FULL_NAME:
         raise BadParameter("name", f"1 to {_MAX_FULL_NAME} printable characters")
-    if new.role.is_operator != (new.org == OPERATOR_ORG):
-        where = f"organization {OPERATOR_ORG}" if new.role.is_operator else "a firm"
+    if new.role.is_operator != (new.org == OPERATOR.id):
+        where = f"organization {OPERATOR.id}" if new.role.is_operator else "a firm"
         raise BadParameter("role", f"the role {new.role} belongs to {where}")
     return replace(new, email=email, name=name)
