@@ -13,6 +13,7 @@ from frontends.sftp.driver import Door, Raw, connected, door, raw, text
 from sqlalchemy import select
 from world import Account, World
 
+from transom.core.retention import SYSTEM
 from transom.frontends.sftp.door import Terms, Timing
 from transom.frontends.sftp.wire import Kind, Status
 from transom.records.schema import submissions
@@ -146,8 +147,20 @@ def test_an_idle_session_is_ended_with_a_text(sqlite_world: World, keys: Path) -
     wait_for(sqlite_world, "idle.bin", ["abandoned"])
 
 
+def change_the_secret(account: Account) -> None:
+    account.world.exchange.administration.rotate_secret(SYSTEM, account.name)
+
+
+def stop_the_firm_and_start_it_again(account: Account) -> None:
+    """Within one look: only the organization's epoch tells."""
+    administration = account.world.exchange.administration
+    administration.set_organization_active(SYSTEM, "0001", active=False)
+    administration.set_organization_active(SYSTEM, "0001", active=True)
+
+
+@pytest.mark.parametrize("withdraw", [change_the_secret, stop_the_firm_and_start_it_again])
 def test_a_stopped_account_loses_its_session_within_the_next_look(
-    sqlite_world: World, keys: Path
+    sqlite_world: World, keys: Path, withdraw: Callable[[Account], object]
 ) -> None:
     account = sqlite_world.account()
 
@@ -155,19 +168,13 @@ def test_a_stopped_account_loses_its_session_within_the_next_look(
         async with raw(at, account) as session:
             handle = await session.create(f"{IN}/stopped.bin")
             await session.put(handle, 0, b"content")
-            _rotate(account)
+            withdraw(account)
             await session.ended()
 
     with door(sqlite_world, keys, Terms(Timing(check_seconds=0.05))) as at:
         asyncio.run(story(at))
 
     wait_for(sqlite_world, "stopped.bin", ["abandoned"])
-
-
-def _rotate(account: Account) -> None:
-    from transom.core.retention import SYSTEM  # noqa: PLC0415
-
-    account.world.exchange.administration.rotate_secret(SYSTEM, account.name)
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,10 @@ class Tokens:
             Unavailable
         """
         with self._identity.reading() as tx:
-            principal = grants.principal(tx, principal_id, self._clock.now())
-        if principal is None or not principal.allows(source):
+            holder = grants.holder_named(tx, principal_id)
+        if holder is None or not holder.org_active:
             raise GrantInvalid
-        return self._rights.actor(principal, source, request_id)
+        principal = holder.principal
+        if not principal.may_act(self._clock.now()) or not principal.allows(source):
+            raise GrantInvalid
+        return self._rights.actor(principal, source, request_id, holder.org_epoch)

@@ -39,7 +39,9 @@ class RightsBook:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def actor(self, principal: Principal, source: str = "", request_id: str = "") -> Actor:
+    def actor(
+        self, principal: Principal, source: str = "", request_id: str = "", org_epoch: int = 0
+    ) -> Actor:
         """A principal with its present rights. Only sign-in and grants may call this."""
         return Actor(
             principal.id,
@@ -51,6 +53,7 @@ class RightsBook:
             request_id,
             principal.unwrap_forms,
             principal.epoch,
+            org_epoch,
         )
 
     def _rights(self, principal: Principal) -> Rights:

@@ -128,8 +128,9 @@ class Actor:
     """Who is acting right now, already authenticated.
 
     Made only by sign-in and by redeeming a grant. `source` is the network address the request came
-    from ("" inside the exchange), `request_id` the id under which the request is logged. `epoch` is
-    the principal's, `unwrap_forms` its wish about form-framed bodies.
+    from ("" inside the exchange), `request_id` the id under which the request is logged. `epoch`
+    is the principal's, `org_epoch` its organization's (0 but where `Tokens.acting` made the actor),
+    `unwrap_forms` its wish about form-framed bodies.
     """
 
     principal_id: str
@@ -141,6 +142,7 @@ class Actor:
     request_id: str = ""
     unwrap_forms: bool = True
     epoch: int = 0
+    org_epoch: int = 0
 
     def cut_to(self, action: Action, place: Place) -> Actor:
         """The same actor with nothing but one action at one place: what a grant leaves."""

@@ -89,25 +89,14 @@ def holder(tx: Connection, digest: str, now: datetime) -> Principal | None:
     row = tx.execute(_HOLDER, {"digest": digest}).one_or_none()
     if row is None or not row.stands or row.expires_at <= now:
         return None
-    return _acting(read_principal(row), now)
-
-
-def principal(tx: Connection, principal_id: str, now: datetime) -> Principal | None:
-    """The principal of this id, when it and its organization may act now."""
-    row = tx.execute(_PRINCIPAL, {"principal_id": principal_id}).one_or_none()
-    if row is None or not row.stands:
-        return None
-    return _acting(read_principal(row), now)
+    found = read_principal(row)
+    return found if found.may_act(now) else None
 
 
 def holder_named(tx: Connection, principal_id: str) -> Holder | None:
     """The principal of this id as it is now, whether or not it may act."""
     row = tx.execute(_PRINCIPAL, {"principal_id": principal_id}).one_or_none()
     return None if row is None else Holder(read_principal(row), row.stands, row.org_epoch)
-
-
-def _acting(found: Principal, now: datetime) -> Principal | None:
-    return found if found.may_act(now) else None
 
 
 def sweep(tx: Connection, now: datetime) -> int:

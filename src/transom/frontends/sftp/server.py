@@ -281,7 +281,8 @@ class Login(asyncssh.SSHServer):
         entered = self.entered
         if entered is None:
             return
-        if actor.epoch != entered.signed_in.principal_epoch:
+        signed_in = entered.signed_in
+        if (actor.epoch, actor.org_epoch) != (signed_in.principal_epoch, signed_in.org_epoch):
             self.expel()
             return
         entered.actor = replace(actor, request_id=self.request_id)
