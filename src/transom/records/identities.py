@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,6 +89,9 @@ def add_organization(tx: Connection, organization: Organization, now: datetime) 
     )
 
 
+_IDS_IN_A_STATEMENT = 500
+
+
 def kinds(tx: Connection, ids: Iterable[str]) -> dict[str, OrgKind]:
     """The kind of each of these organizations that is there and active."""
     found = tx.execute(
@@ -105,6 +108,17 @@ _ACCOUNTS = (
     .scalar_subquery()
     .label("accounts")
 )
+
+
+def organization_names(tx: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """What organizations are called, by id."""
+    here = organizations.c
+    found: dict[str, str] = {}
+    for start in range(0, len(ids), _IDS_IN_A_STATEMENT):
+        some = ids[start : start + _IDS_IN_A_STATEMENT]
+        rows = tx.execute(select(here.id, here.name).where(here.id.in_(some)))
+        found |= {row.id: row.name for row in rows}
+    return found
 
 
 def organization(tx: Connection, org: str) -> OrganizationRow | None:

@@ -399,6 +399,22 @@ submissions = Table(
     Index("ix_submissions_submitted", "submitted_at"),
     Index("ix_submissions_state", "state", "requested_at"),
     Index("ix_submissions_sent", "principal_id", "name", "requested_at"),
+    Index("ix_submissions_updated", "updated_at"),
+    # What needs somebody: answered otherwise than accepted, or not answered yet.
+    Index(
+        "ix_submissions_refused",
+        "org",
+        "answered_at",
+        sqlite_where=text("state IN ('rejected', 'partially_rejected')"),
+        postgresql_where=text("state IN ('rejected', 'partially_rejected')"),
+    ),
+    Index(
+        "ix_submissions_waiting",
+        "org",
+        "received_at",
+        sqlite_where=text("state = 'received'"),
+        postgresql_where=text("state = 'received'"),
+    ),
     # An account holds at most one upload under a name.
     Index(
         "uq_submissions_held",
@@ -487,6 +503,7 @@ listings = Table(
     Column("ends_at", Instant),
     Column("ended_at", Instant),
     Index("ix_listings_place", "org", "application", "sub_space", "name", "listed_at"),
+    Index("ix_listings_listed", "listed_at"),
     Index(
         "ix_listings_ends",
         "ends_at",

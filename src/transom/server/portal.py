@@ -14,7 +14,8 @@ from transom.frontends.portal.calls import Surroundings
 from transom.frontends.portal.cookies import Jar
 from transom.frontends.portal.kept import Keeper
 from transom.frontends.portal.pages import Pages, Site
-from transom.frontends.portal.routes import ROUTES, PortalDoor, Route
+from transom.frontends.portal.route import Route
+from transom.frontends.portal.routes import ROUTES, PortalDoor
 from transom.frontends.portal.statics import Statics
 from transom.frontends.shell import Door, Shell
 from transom.frontends.workers import Workers
@@ -61,9 +62,15 @@ def portal_app(settings: Settings, parts: Parts) -> ASGIApp | None:
     )
     pages = Pages(site, statics)
     jar = Jar(secure=public_url.startswith("https:"))
-    people, keeper = parts.exchange.people, Keeper(parts.keys)
     around = Surroundings(
-        people, parts.workers, pages, site, jar, keeper, parts.clock, parts.entropy
+        parts.exchange,
+        parts.workers,
+        pages,
+        site,
+        jar,
+        Keeper(parts.keys),
+        parts.clock,
+        parts.entropy,
     )
     door = PortalDoor(around, statics, ROUTES + (parts.sandbox.pages if parts.sandbox else ()))
     return Shell(door, _door(public_url, pages), parts.entropy)

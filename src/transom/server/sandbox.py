@@ -31,7 +31,7 @@ from transom.domain.entitlement import Entitlement, Level, PrincipalKind
 from transom.domain.errors import WrongState
 from transom.domain.identity import Organization
 from transom.domain.names import FileName, Place
-from transom.domain.people import Role
+from transom.domain.people import Person, Role
 from transom.domain.space import Application, Direction, OrgKind, SubSpace
 from transom.frontends.portal.inbox import InboxPage
 from transom.frontends.token.routes import PATH as TOKEN_PATH
@@ -161,6 +161,7 @@ _PEOPLE = (
         "operator",
     ),
 )
+_APPLICATIONS_OF_PEOPLE = {"0001": (*APPLICATIONS, RULE_4530), "0002": APPLICATIONS}
 _TOTP_BYTES = 20
 EVERYTHING = "0001all01"
 """The account that is entitled to the whole catalogue of the guide, as far as firms may be."""
@@ -378,8 +379,17 @@ def _people(exchange: Exchange, data: Path) -> list[DemoPerson]:
     people = [DemoPerson(**each) for each in json.loads(kept.read_text(encoding="utf-8"))]
     for person, (new, _) in zip(people, _PEOPLE, strict=True):
         ready = ReadyPerson(new, person.password, person.totp_secret)
-        exchange.people.administration.have_ready(SYSTEM, ready)
+        made_person = exchange.people.administration.have_ready(SYSTEM, ready)
+        _entitle(exchange, made_person)
     return people
+
+
+def _entitle(exchange: Exchange, person: Person) -> None:
+    """What the demo's first account of a firm may do, its people may do too."""
+    applications = _APPLICATIONS_OF_PEOPLE.get(person.org, ())
+    for name in applications:
+        entitlement = Entitlement(person.id, person.org, name, "", Level.BOTH)
+        exchange.administration.entitle(SYSTEM, entitlement)
 
 
 def _words() -> str:

@@ -17,7 +17,7 @@ WORDS = "seven lamps under water"
 @pytest.fixture
 def page(visitor: Visitor, maria: Human) -> Page:
     """The account of somebody who has just signed in."""
-    return visitor.sign_in(maria)
+    return visitor.sign_in(maria, "/account")
 
 
 def factor(page: Page, label: str) -> str:

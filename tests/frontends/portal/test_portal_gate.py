@@ -10,7 +10,8 @@ from visitors import Human, Visitor, invited
 from world import Served, World, access_log
 
 from transom.domain.people import Assurance
-from transom.frontends.portal.routes import ROUTES, Route
+from transom.frontends.portal.route import Route
+from transom.frontends.portal.routes import ROUTES
 
 TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
 GUARDED = [route for route in ROUTES if route.needs]

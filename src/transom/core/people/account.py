@@ -235,6 +235,11 @@ class Account:
             )
         return [Activity(each.at, _told(each), each.source) for each in entries]
 
+    def organizations(self, ids: Sequence[str]) -> dict[str, str]:
+        """What organizations are called, by id. Ask only for those that the person may see."""
+        with self._kit.identity.reading() as tx:
+            return identities.organization_names(tx, ids)
+
     def set_display(self, session: Session, display: Display) -> None:
         """Raises BadParameter ("theme", "density", "zone"). Needs no proof."""
         if display.theme not in _THEMES:

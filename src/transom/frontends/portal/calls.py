@@ -11,11 +11,15 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from transom.core.exchange import Exchange
 from transom.core.people.services import People
+from transom.domain.entitlement import Actor
 from transom.domain.people import Assurance, Entered, Session, Visit
+from transom.domain.submission import AccessMethod, Client
+from transom.frontends.intake import Incoming
 from transom.frontends.portal import csrf, kept
 from transom.frontends.portal.cookies import Cookie, Jar
-from transom.frontends.portal.errors import NotSignedIn
+from transom.frontends.portal.errors import ForeignForm, NotSignedIn
 from transom.frontends.portal.forms import Answers
 from transom.frontends.portal.kept import Keeper, Kept
 from transom.frontends.portal.notices import NOTICES
@@ -34,7 +38,7 @@ _THEMES = frozenset({"light", "dark"})
 class Surroundings:
     """What every page may use."""
 
-    people: People
+    exchange: Exchange
     workers: Workers
     pages: Pages
     site: Site
@@ -42,6 +46,33 @@ class Surroundings:
     keeper: Keeper
     clock: Clock
     entropy: Entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """An organization that the person may act for."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """A person as an actor: with its present rights, and the organization it acts for.
+
+    `organizations` are those it may act for, its own first; `own` is where it belongs. `org` is the
+    one it acts for now, None when it may act for none (the operator's staff).
+    """
+
+    actor: Actor
+    organizations: tuple[Organization, ...]
+    own: str
+    org: Organization | None
+
+    @property
+    def is_on_behalf(self) -> bool:
+        """Whether it acts for another organization than its own."""
+        return self.org is not None and self.org.id != self.own
 
 
 @dataclass(slots=True)
@@ -65,6 +96,12 @@ class Call:
     """The page that the posted form stands on, where it can be shown again."""
     restored: bool = False
     """Whether the form of this page was filled with what was typed before."""
+    acting: Acting | None = None
+    """For whom the person acts, and what it may do; None before the sign-in is complete."""
+    incoming: Incoming | None = None
+    """The body, of a route that streams."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The headers, of a route that streams, by their lower-case names."""
 
     @property
     def session(self) -> Session:
@@ -75,8 +112,28 @@ class Call:
 
     @property
     def people(self) -> People:
-        """The services."""
-        return self.around.people
+        """The services for people."""
+        return self.around.exchange.people
+
+    @property
+    def exchange(self) -> Exchange:
+        """The services for files."""
+        return self.around.exchange
+
+    @property
+    def client(self) -> Client:
+        """Where an upload by this request comes from, for the record."""
+        visit = self.visit
+        return Client(AccessMethod.PORTAL, visit.source, visit.software, visit.request_id)
+
+    def require_token(self, token: str) -> None:
+        """Return when a form's token is of this browser and session.
+
+        Raises:
+            ForeignForm: it is not.
+        """
+        if not csrf.fits(self.secret(), token):
+            raise ForeignForm
 
     @property
     def now(self) -> datetime:
@@ -116,6 +173,7 @@ class Call:
             "density": self.found.display.density if self.found else "comfortable",
             "zone": self.zone,
             "path": self.path,
+            "acting": self.acting,
             "notice": NOTICES.get(self._notice()),
         }
         response = self.around.pages.page(template, status, common | facts)

@@ -32,6 +32,8 @@ class Cookie(StrEnum):
     """light or dark, for pages before the sign-in."""
     NOTICE = "notice"
     """The code of a notice for the next page."""
+    ORG = "org"
+    """The organization that the person acts for; believed only as far as its rights go."""
     KEPT = "kept"
     """What was typed into a form that could not be taken yet, sealed."""
 

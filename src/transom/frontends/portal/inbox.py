@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from transom.domain.messages import Mail, Message, SentMessage, TextMessage
 from transom.frontends.portal.calls import Call
-from transom.frontends.portal.routes import ANYBODY, Route
+from transom.frontends.portal.route import ANYBODY, Route
 
 PATH = "/sandbox/inbox"
 _LINK = re.compile(r"https?://[^\s<>\"]+")

@@ -12,10 +12,11 @@ from transom.domain.people import MAX_LABEL, MAX_PASSWORD, Display, Factor
 from transom.frontends.portal.calls import Call, with_next
 from transom.frontends.portal.forms import sentence
 from transom.frontends.portal.setting_up import ACCOUNT
-from transom.frontends.portal.signing_in import HOME, MAX_SECRET
+from transom.frontends.portal.signing_in import MAX_SECRET
 
 _SOME_ACTIVITY, _ALL_ACTIVITY = 5, 200
 _MAX_ZONE = 64
+HOME = "/account"
 _COMMON_ZONES = (
     "America/New_York",
     "America/Chicago",

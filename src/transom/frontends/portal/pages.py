@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import MappingProxyType
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 from starlette.responses import Response
 
 from transom.frontends.errors import Support
+from transom.frontends.portal import language, words
 from transom.frontends.portal.statics import Statics
 
 POLICY = (
@@ -62,7 +60,23 @@ class Pages:
             lstrip_blocks=True,
         )
         self._environment.globals |= {"site": site, "static": statics.path}
-        self._environment.filters |= {"moment": _moment, "software": _software}
+        self._environment.filters |= {
+            "moment": words.moment,
+            "stamp": words.stamp,
+            "eastern": words.eastern,
+            "zone_name": words.zone_name,
+            "size": words.size,
+            "count": words.count,
+            "duration": words.duration,
+            "short_digest": words.short_digest,
+            "short_name": words.short_name,
+            "software": _software,
+        }
+        self._environment.add_extension("jinja2.ext.i18n")
+        # The extension adds this to the environment; its class does not tell of it.
+        cast("Any", self._environment).install_gettext_callables(
+            language.gettext_plain, language.ngettext_plain, newstyle=True
+        )
 
     def page(self, template: str, status: int, facts: Mapping[str, Any]) -> Response:
         """A page, with what every page's answer has."""
@@ -78,15 +92,6 @@ class Pages:
 def redirect(path: str) -> Response:
     """Go on to one of our own pages, by GET."""
     return Response(b"", 303, {**_HEADERS, "Location": path})
-
-
-def _moment(at: datetime, zone: str) -> Markup:
-    """An instant in someone's zone, as prose has it: Nov 20, 2026, 2:36 PM CST."""
-    local = at.astimezone(ZoneInfo(zone))
-    hour = local.hour % 12 or 12
-    words = f"{local:%b} {local.day}, {local.year}, {hour}:{local:%M %p %Z}"
-    instant = at.isoformat(timespec="seconds")
-    return Markup('<time datetime="{}">{}</time>').format(escape(instant), escape(words))
 
 
 _BROWSERS = (  # the more special first: each of them says that it is some of the others too

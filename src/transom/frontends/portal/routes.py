@@ -7,9 +7,8 @@ before its page sees it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from urllib.parse import parse_qs, unquote
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qs
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -21,19 +20,27 @@ from transom.domain.errors import (
     SessionEnded,
 )
 from transom.domain.people import Assurance, Session, Visit
+from transom.frontends.intake import Incoming
 from transom.frontends.portal import (
+    acting,
+    browsing,
     csrf,
     enrolling,
     forms,
     help_pages,
+    home,
+    live,
     own_account,
     signing_in,
+    submissions,
+    uploading,
 )
 from transom.frontends.portal import kept as kept_forms
 from transom.frontends.portal.calls import Call, Surroundings, fresh_browser, with_next
 from transom.frontends.portal.cookies import Cookie
 from transom.frontends.portal.errors import ForeignForm, NoPage, NotSignedIn, WrongPress, told
 from transom.frontends.portal.proving import SIGN_IN, STEP_UP
+from transom.frontends.portal.route import ANYBODY, ENROLLING, FULL, HALF, Route
 from transom.frontends.portal.setting_up import ACCOUNT, ENROLMENT
 from transom.frontends.portal.statics import PREFIX, Statics
 from transom.frontends.requests import header, source
@@ -43,44 +50,13 @@ _MAX_QUERY = 1024
 _MAX_SOFTWARE = 200
 _MAX_COOKIE = 512
 
-ANYBODY: frozenset[Assurance] = frozenset()
-HALF = frozenset({Assurance.PASSWORD, Assurance.FULL})
-ENROLLING = frozenset({Assurance.ENROLLING})
-FULL = frozenset({Assurance.FULL})
-_EITHER = ENROLLING | FULL
-
-Page = Callable[[Call], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A page: how it is reached, and which sessions it is for.
-
-    In `path` each {} stands for one level. `form_on` is the page that a posted form stands on.
-    """
-
-    method: str
-    path: str
-    page: Page
-    needs: frozenset[Assurance]
-    form_on: str = ""
-
-    def parts(self, path: str) -> tuple[str, ...] | None:
-        """What stands for each {} when the path is this route's; None when it is another's."""
-        mine, theirs = self.path.split("/"), path.split("/")
-        if len(mine) != len(theirs):
-            return None
-        pairs = list(zip(mine, theirs, strict=True))
-        if any(own not in ("{}", their) for own, their in pairs):
-            return None
-        found = tuple(unquote(their) for own, their in pairs if own == "{}")
-        return found if all(each and each.isprintable() for each in found) else None
-
 
 async def _home(call: Call) -> Response:
     full = call.found is not None and call.found.assurance is Assurance.FULL
     return call.onward(signing_in.HOME if full else signing_in.START)
 
+
+_EITHER = ENROLLING | FULL
 
 ROUTES = (
     Route("GET", "/", _home, ANYBODY),
@@ -146,6 +122,12 @@ ROUTES = (
     Route("POST", "/account/sessions/end-others", own_account.end_others, FULL, "/account"),
     Route("POST", "/account/devices/forget", own_account.forget_devices, FULL, "/account"),
     Route("POST", "/account/display", own_account.display, FULL, "/account"),
+    *acting.ROUTES,
+    *home.ROUTES,
+    *browsing.ROUTES,
+    *uploading.ROUTES,
+    *submissions.ROUTES,
+    *live.ROUTES,
 )
 """Every page of `run`. A test asks each of them with half a session, and with none."""
 
@@ -197,9 +179,18 @@ class PortalDoor:
     async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Response:
         route = self._route(call)
         ended = await self._resume(call)
-        if call.method == "POST":
+        if call.method != "GET" and not csrf.is_from_here(scope, self._around.site.public_url):
+            raise ForeignForm
+        if route.streams:
+            call.incoming = Incoming(receive)
+            call.headers = {
+                name.decode(): value.decode("latin-1") for name, value in scope["headers"]
+            }
+        elif call.method == "POST":
             call.answers.raw = await self._form(call, route, scope, receive)
         self._pass(call, route, ended)
+        if call.found is not None and call.found.assurance is Assurance.FULL:
+            call.acting = await acting.read(call)
         return await route.page(call)
 
     async def _resume(self, call: Call) -> SessionEnded | None:
@@ -214,8 +205,6 @@ class PortalDoor:
         return None
 
     async def _form(self, call: Call, route: Route, scope: Scope, receive: Receive) -> forms.Raw:
-        if not csrf.is_from_here(scope, self._around.site.public_url):
-            raise ForeignForm
         raw = await forms.read(scope, receive)
         call.page_of_form = _fill(route.form_on, call.parts)
         # Without a session nothing will be done but to keep what was typed; its token is stale.

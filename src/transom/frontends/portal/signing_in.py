@@ -10,7 +10,7 @@ from transom.frontends.portal.calls import Call, with_next
 from transom.frontends.portal.cookies import Cookie
 
 START = "/sign-in"
-HOME = "/account"
+HOME = "/home"
 MAX_EMAIL = 254
 MAX_SECRET = 1024
 MAX_ANSWER = 32 * 1024

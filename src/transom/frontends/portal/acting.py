@@ -1,0 +1,48 @@
+"""For whom a person acts: its rights at each request, and the switch between organizations."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from transom.domain.errors import NotFound
+from transom.domain.permission import visible_orgs
+from transom.frontends.portal.calls import Acting, Call, Organization
+from transom.frontends.portal.cookies import Cookie
+from transom.frontends.portal.route import FULL, Route
+from transom.frontends.portal.signing_in import HOME
+
+
+async def read(call: Call) -> Acting:
+    """The person as an actor, with its rights as they are now.
+
+    Raises:
+        GrantInvalid: it may not act any more.
+        Unavailable
+    """
+    return await call.run(_read, call)
+
+
+def _read(call: Call) -> Acting:
+    person, visit = call.session.person, call.visit
+    actor = call.exchange.tokens.acting(person.id, visit.source, visit.request_id)
+    ids = visible_orgs(actor)
+    names = call.people.account.organizations(ids)
+    found = [Organization(each, names.get(each, each)) for each in ids]
+    found.sort(key=lambda each: (each.id != person.org, each.id))
+    wanted = call.cookies.get(Cookie.ORG, "")
+    chosen = next((each for each in found if each.id == wanted), found[0] if found else None)
+    return Acting(actor, tuple(found), person.org, chosen)
+
+
+async def switch(call: Call) -> Response:
+    """Act for another organization from now on."""
+    wanted = call.answers.text("org", "an organization", 20)
+    acting = call.acting
+    if acting is None or wanted not in {each.id for each in acting.organizations}:
+        raise NotFound("This organization", "You may not act for it, or it is not there.")
+    response = call.onward(HOME)
+    call.around.jar.put(response, Cookie.ORG, wanted)
+    return response
+
+
+ROUTES = (Route("POST", "/acting-for", switch, FULL, "/home"),)

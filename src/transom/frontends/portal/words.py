@@ -1,0 +1,91 @@
+"""Values as pages write them: moments, sizes, digests and names (design guide, 5.3)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+EASTERN = ZoneInfo("America/New_York")
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+_STEP = 1000
+_NAME_CHARACTERS = 44
+_DIGEST_ENDS = 8
+
+
+def moment(at: datetime, zone: str) -> Markup:
+    """An instant in someone's zone, as prose has it: Nov 20, 2026, 2:36 PM CST."""
+    local = at.astimezone(ZoneInfo(zone))
+    hour = local.hour % 12 or 12
+    return _time(at, f"{local:%b} {local.day}, {local.year}, {hour}:{local:%M %p %Z}")
+
+
+def stamp(at: datetime, zone: str) -> Markup:
+    """An instant as tables have it, the zone in their head: 2026-11-20 14:36."""
+    return _time(at, f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}")
+
+
+def eastern(at: datetime) -> Markup:
+    """An instant in US Eastern, to the second: 2026-11-20 15:36:01 EST."""
+    return _time(at, f"{at.astimezone(EASTERN):%Y-%m-%d %H:%M:%S %Z}")
+
+
+def _time(at: datetime, words: str) -> Markup:
+    instant = at.isoformat(timespec="seconds")
+    return Markup('<time datetime="{}">{}</time>').format(instant, words)
+
+
+def zone_name(at: datetime, zone: str) -> str:
+    """How a zone is abbreviated at that instant: CST."""
+    return f"{at.astimezone(ZoneInfo(zone)):%Z}"
+
+
+def size(count: int | None) -> str:
+    """So many bytes, decimal, with three significant digits: 2.31 MB; "" when not known."""
+    if count is None:
+        return ""
+    amount, unit = float(count), 0
+    while unit + 1 < len(_UNITS) and round(amount, 2 - _digits(amount)) >= _STEP:
+        amount, unit = amount / _STEP, unit + 1
+    if unit == 0:
+        return f"{count} bytes" if count != 1 else "1 byte"
+    places = max(0, 3 - _digits(amount))
+    if round(amount, places) >= 10 ** _digits(amount):
+        places = max(0, places - 1)
+    return f"{amount:.{places}f} {_UNITS[unit]}"
+
+
+def _digits(amount: float) -> int:
+    return len(str(int(amount)))
+
+
+def count(number: int) -> str:
+    """A count: 1,243."""
+    return f"{number:,}"
+
+
+def duration(seconds: float) -> str:
+    """How long: 9 s, 3 min 53 s, 26 h, 12 days."""
+    whole = max(0, int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if minutes < 1:
+        return f"{whole} s"
+    if hours < 1:
+        return f"{minutes} min {whole % 60} s"
+    if hours < 48:  # noqa: PLR2004 - two days
+        return f"{hours} h"
+    return f"{days} days"
+
+
+def short_digest(digest: str) -> str:
+    """First and last digits of a digest: 9f2c41d0...77ab03e6."""
+    return f"{digest[:_DIGEST_ENDS]}...{digest[-_DIGEST_ENDS:]}" if digest else ""
+
+
+def short_name(name: str) -> str:
+    """A file name that fits a table, with its extension: 4530_2026Q4_nor...gate.xml."""
+    if len(name) <= _NAME_CHARACTERS:
+        return name
+    tail = 14
+    return f"{name[: _NAME_CHARACTERS - tail - 3]}...{name[-tail:]}"
