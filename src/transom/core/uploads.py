@@ -197,6 +197,39 @@ class Uploads(HeldUploads):
         terms = _Terms(space, self._limit(limit), repeatable=True)
         return Upload(self._tools, actor, submission, terms, staged or self._tools.blobs.stage())
 
+    def abandon(self, actor: Actor, tracking_id: str, why: str) -> Submission:
+        """Give up a submission that waits for its bytes. What was received meanwhile stays.
+
+        Returns:
+            The submission as it stands then.
+
+        Raises:
+            NotFound: this actor requested no such submission.
+            Unavailable
+        """
+        with self._tools.database.transaction() as tx:
+            found = submissions.find(tx, tracking_id)
+            if found is None or found.principal_id != actor.principal_id:
+                raise NotFound(f"Submission {tracking_id}")
+            now, waiting = self._tools.clock.now(), (State.REQUESTED,)
+            seen = found.bytes_seen
+            if not submissions.mark_abandoned(tx, tracking_id, why, seen, now, found=waiting):
+                return submissions.find(tx, tracking_id) or found
+            audit.add(tx, audited(self._tools, actor, "upload.abandoned", found, reason=why))
+        return replace(found, state=State.ABANDONED, reason=why, updated_at=now)
+
+    def require_right(self, actor: Actor, place: Place) -> None:
+        """Return quietly when the actor may upload at a place.
+
+        Raises:
+            NotEntitled: it may not, or there is no such place.
+        """
+        require(actor, Action.UPLOAD, place)
+
+    def most_bytes(self, of_door: int) -> int:
+        """The size in bytes that a file may have at a door with this limit of its own."""
+        return self._limit(of_door) or of_door
+
     def _limit(self, of_door: int | None) -> int | None:
         limits = [of_door, self._tools.keeping.max_file_bytes]
         return min((each for each in limits if each is not None), default=None)

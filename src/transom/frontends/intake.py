@@ -101,6 +101,11 @@ class Incoming:
         self._receive = receive
         self._ended = False
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last message was taken."""
+        return self._ended
+
     async def __call__(self) -> Message:
         """The next message."""
         message = await self._receive()

@@ -121,6 +121,13 @@ def catalogue(tx: Connection) -> Catalogue:
     )
 
 
+def titles(tx: Connection, names: Iterable[str]) -> dict[str, str]:
+    """The titles of these applications, by name."""
+    query = select(applications.c.name, applications.c.title)
+    found = tx.execute(query.where(applications.c.name.in_(sorted(set(names)))))
+    return {row.name: row.title for row in found}
+
+
 def open_space(tx: Connection, org: str, application: str, name: str, now: datetime) -> bool:
     """Open a sub-space of an open set for an organization; False when it was open."""
     values = {"org": org, "application": application, "name": name, "opened_at": now}

@@ -11,6 +11,7 @@ from transom.core.exchange import Exchange
 from transom.core.keyring import KeyRing
 from transom.frontends.errors import Support
 from transom.frontends.portal.calls import Surroundings
+from transom.frontends.portal.commands import Doors
 from transom.frontends.portal.cookies import Jar
 from transom.frontends.portal.kept import Keeper
 from transom.frontends.portal.pages import Pages, Site
@@ -18,6 +19,7 @@ from transom.frontends.portal.route import Route
 from transom.frontends.portal.routes import ROUTES, PortalDoor
 from transom.frontends.portal.statics import Statics
 from transom.frontends.shell import Door, Shell
+from transom.frontends.token.routes import PATH as TOKEN_PATH
 from transom.frontends.workers import Workers
 from transom.ports import Clock, Entropy, Messenger
 from transom.server.settings import Settings
@@ -59,6 +61,7 @@ def portal_app(settings: Settings, parts: Parts) -> ASGIApp | None:
         ),
         band=_SANDBOX if parts.sandbox else "",
         has_inbox=bool(parts.sandbox and parts.sandbox.pages),
+        doors=_doors(settings),
     )
     pages = Pages(site, statics)
     jar = Jar(secure=public_url.startswith("https:"))
@@ -74,6 +77,17 @@ def portal_app(settings: Settings, parts: Parts) -> ASGIApp | None:
     )
     door = PortalDoor(around, statics, ROUTES + (parts.sandbox.pages if parts.sandbox else ()))
     return Shell(door, _door(public_url, pages), parts.entropy)
+
+
+def _doors(settings: Settings) -> Doors:
+    """Where the other doors are, for ready commands; SFTP under the host of the REST API."""
+    sftp = settings.sftp.listen
+    return Doors(
+        settings.rest.public_url,
+        settings.token_public_url + TOKEN_PATH,
+        str(urlsplit(settings.rest.public_url).hostname) if sftp else "",
+        sftp.port if sftp else 0,
+    )
 
 
 def _door(public_url: str, pages: Pages) -> Door:

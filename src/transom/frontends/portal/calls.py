@@ -16,12 +16,13 @@ from transom.core.people.services import People
 from transom.domain.entitlement import Actor
 from transom.domain.people import Assurance, Entered, Session, Visit
 from transom.domain.submission import AccessMethod, Client
-from transom.frontends.intake import Incoming
+from transom.frontends.intake import Incoming, Pace
 from transom.frontends.portal import csrf, kept
 from transom.frontends.portal.cookies import Cookie, Jar
 from transom.frontends.portal.errors import ForeignForm, NotSignedIn
 from transom.frontends.portal.forms import Answers
 from transom.frontends.portal.kept import Keeper, Kept
+from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.notices import NOTICES
 from transom.frontends.portal.pages import Pages, Site, redirect
 from transom.frontends.workers import Workers
@@ -46,6 +47,7 @@ class Surroundings:
     keeper: Keeper
     clock: Clock
     entropy: Entropy
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Acting:
     organizations: tuple[Organization, ...]
     own: str
     org: Organization | None
+    lost: str = ""
+    """The organization that it had chosen, and may not act for any more."""
 
     @property
     def is_on_behalf(self) -> bool:
@@ -89,6 +93,8 @@ class Call:
     visit: Visit
     is_fragment: bool
     """Whether htmx asks, and wants a part of the page only."""
+    is_head: bool = False
+    """Whether HEAD was asked; `method` is GET then."""
     found: Session | None = None
     parts: tuple[str, ...] = ()
     answers: Answers = field(default_factory=Answers)
@@ -174,14 +180,22 @@ class Call:
             "zone": self.zone,
             "path": self.path,
             "acting": self.acting,
-            "notice": NOTICES.get(self._notice()),
+            "notice": self._lost() or NOTICES.get(self._notice()),
         }
         response = self.around.pages.page(template, status, common | facts)
         if Cookie.NOTICE in self.cookies and not self.is_fragment:
             self.around.jar.drop(response, Cookie.NOTICE)
         if self.restored:
             self.around.jar.drop(response, Cookie.KEPT)
+        if self._lost() and not self.is_fragment:
+            self.around.jar.drop(response, Cookie.ORG)
         return response
+
+    def _lost(self) -> tuple[str, str] | None:
+        """What is said, once, when the person may not act any more for whom it had chosen."""
+        if self.acting is None or not self.acting.lost:
+            return None
+        return ("note", _("You may not act for %(org)s any more.", org=self.acting.lost))
 
     def onward(self, path: str, notice: str = "") -> Response:
         """Go on to another page, which shows this notice."""

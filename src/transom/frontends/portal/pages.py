@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from transom.frontends.errors import Support
 from transom.frontends.portal import language, words
+from transom.frontends.portal.commands import Doors
 from transom.frontends.portal.statics import Statics
 
 POLICY = (
@@ -46,6 +47,7 @@ class Site:
     support: Support = field(default_factory=Support)
     band: str = ""
     has_inbox: bool = False
+    doors: Doors = field(default_factory=Doors)
 
 
 class Pages:

@@ -16,6 +16,7 @@ _TYPES: Mapping[str, str] = MappingProxyType(
         "portal.css": "text/css; charset=utf-8",
         "core.js": "text/javascript; charset=utf-8",
         "passkey.js": "text/javascript; charset=utf-8",
+        "upload.js": "text/javascript; charset=utf-8",
         "vendor/htmx.min.js": "text/javascript; charset=utf-8",
         "icon.svg": "image/svg+xml",
     }
