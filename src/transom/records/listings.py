@@ -13,6 +13,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -113,7 +114,26 @@ _PAGE = (
     .order_by(listings.c.name, listings.c.listed_at.desc())
     .limit(bindparam("limit"))
 )
-_PAGE_OF = _PAGE.where(listings.c.name >= bindparam("first"), listings.c.name < bindparam("beyond"))
+_WITHIN = (listings.c.name >= bindparam("first")) & (listings.c.name < bindparam("beyond"))
+_PAGE_OF = _PAGE.where(_WITHIN)
+_BEFORE = (
+    select(listings)
+    .where(_AT_PLACE, _LIVE, listings.c.name < bindparam("before"))
+    .order_by(listings.c.name.desc(), listings.c.listed_at.desc())
+    .limit(bindparam("limit"))
+)
+_BEFORE_OF = _BEFORE.where(_WITHIN)
+_NEWEST_FIRST = (
+    select(listings.c.listed_at)
+    .where(_AT_PLACE, _LIVE)
+    .order_by(listings.c.listed_at.desc())
+    .limit(bindparam("limit"))
+    .subquery()
+)
+_ABOUT = select(
+    func.count().label("files"),
+    func.max(_NEWEST_FIRST.c.listed_at, type_=listings.c.listed_at.type).label("newest"),
+).select_from(_NEWEST_FIRST)
 _NEWEST = (
     select(listings)
     .where(_AT_PLACE, _LIVE, listings.c.name == bindparam("name"))
@@ -134,8 +154,30 @@ def page(
     asked = {**_parameters(place, now), "after": after, "limit": limit}
     if not prefix:
         return [_read(row, place) for row in tx.execute(_PAGE, asked).all()]
-    asked |= {"first": prefix, "beyond": prefix[:-1] + chr(ord(prefix[-1]) + 1)}
-    return [_read(row, place) for row in tx.execute(_PAGE_OF, asked).all()]
+    return [_read(row, place) for row in tx.execute(_PAGE_OF, asked | _bounds(prefix)).all()]
+
+
+def page_before(
+    tx: Connection, place: Place, before: str, limit: int, now: datetime, prefix: str = ""
+) -> list[Listing]:
+    """Live listings at a place whose names come before `before`, by name from the last backwards.
+
+    Within a name the newest is first; otherwise as page().
+    """
+    asked = {**_parameters(place, now), "before": before, "limit": limit}
+    if not prefix:
+        return [_read(row, place) for row in tx.execute(_BEFORE, asked).all()]
+    return [_read(row, place) for row in tx.execute(_BEFORE_OF, asked | _bounds(prefix)).all()]
+
+
+def _bounds(prefix: str) -> dict[str, str]:
+    return {"first": prefix, "beyond": prefix[:-1] + chr(ord(prefix[-1]) + 1)}
+
+
+def about(tx: Connection, place: Place, now: datetime, most: int) -> tuple[int, datetime | None]:
+    """How many live listings a place has, counted up to `most`, and when the newest came."""
+    row = tx.execute(_ABOUT, {**_parameters(place, now), "limit": most}).one()
+    return int(row.files), row.newest
 
 
 def newest(tx: Connection, place: Place, name: str, now: datetime) -> Listing | None:

@@ -504,6 +504,16 @@ listings = Table(
     Column("ended_at", Instant),
     Index("ix_listings_place", "org", "application", "sub_space", "name", "listed_at"),
     Index("ix_listings_listed", "listed_at"),
+    # How many files a place has, and how new they are, however many it had.
+    Index(
+        "ix_listings_newest",
+        "org",
+        "application",
+        "sub_space",
+        "listed_at",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
     Index(
         "ix_listings_ends",
         "ends_at",

@@ -25,6 +25,7 @@ from transom.frontends.portal import (
     acting,
     browsing,
     csrf,
+    downloading,
     enrolling,
     forms,
     help_pages,
@@ -45,8 +46,8 @@ from transom.frontends.portal.setting_up import ACCOUNT, ENROLMENT
 from transom.frontends.portal.statics import PREFIX, Statics
 from transom.frontends.requests import header, source
 
-_MAX_PATH = 512
-_MAX_QUERY = 1024
+_MAX_PATH = 1024  # a place and the longest name, with characters that are percent-encoded
+_MAX_QUERY = 2048
 _MAX_SOFTWARE = 200
 _MAX_COOKIE = 512
 
@@ -125,6 +126,7 @@ ROUTES = (
     *acting.ROUTES,
     *home.ROUTES,
     *browsing.ROUTES,
+    *downloading.ROUTES,
     *uploading.ROUTES,
     *submissions.ROUTES,
     *live.ROUTES,
@@ -153,9 +155,18 @@ class PortalDoor:
             response = await self._answer(call, scope, receive)
         except ExchangeError as error:
             response = await self._refusal(call, error)
+        await self._hear_out(call, response)
         if Cookie.VISIT not in call.cookies:
             self._around.jar.put(response, Cookie.VISIT, call.browser)
         await response(scope, receive, send)
+
+    async def _hear_out(self, call: Call, response: Response) -> None:
+        """Let a browser that still sends a file come to see the answer; within bounds."""
+        if call.incoming is None or call.method == "GET":
+            return
+        await call.incoming.drain()
+        if not call.incoming.has_ended:
+            response.headers["Connection"] = "close"
 
     def _call(self, scope: Scope) -> Call:
         cookies = self._around.jar.read(scope)
@@ -174,6 +185,7 @@ class PortalDoor:
                 scope["request_id"],
             ),
             is_fragment=header(scope, "hx-request") == "true",
+            is_head=scope["method"] == "HEAD",
         )
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Response:

@@ -10,6 +10,7 @@ depends_on = None
 
 _REFUSED = sa.text("state IN ('rejected', 'partially_rejected')")
 _WAITING = sa.text("state = 'received'")
+_LISTED = sa.text("ended_at IS NULL")
 
 
 def upgrade() -> None:
@@ -29,9 +30,17 @@ def upgrade() -> None:
         postgresql_where=_WAITING,
     )
     op.create_index("ix_listings_listed", "listings", ["listed_at"])
+    op.create_index(
+        "ix_listings_newest",
+        "listings",
+        ["org", "application", "sub_space", "listed_at"],
+        sqlite_where=_LISTED,
+        postgresql_where=_LISTED,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_listings_newest", "listings")
     op.drop_index("ix_listings_listed", "listings")
     op.drop_index("ix_submissions_waiting", "submissions")
     op.drop_index("ix_submissions_refused", "submissions")
