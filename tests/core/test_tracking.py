@@ -112,9 +112,11 @@ def test_filters_narrow_by_name_application_instant_and_state(world: World) -> N
 
     assert seen(firm, Query(file_name="a.zip")) == ["a.zip"]
     assert seen(firm, Query(application="app2")) == ["b.zip"]
-    assert seen(firm, Query(since=START + timedelta(minutes=30), state=State.RECEIVED)) == ["b.zip"]
-    assert seen(firm, Query(state=State.REQUESTED)) == ["c.zip"]
-    assert seen(firm, Query(state=State.REJECTED)) == []
+    assert seen(firm, Query(since=START + timedelta(minutes=30), states=(State.RECEIVED,))) == [
+        "b.zip"
+    ]
+    assert seen(firm, Query(states=(State.REQUESTED,))) == ["c.zip"]
+    assert seen(firm, Query(states=(State.REJECTED,))) == []
 
 
 def test_pages_have_no_gap_and_no_repetition_while_more_arrives(world: World) -> None:

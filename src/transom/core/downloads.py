@@ -79,17 +79,19 @@ class Downloads:
         entry = self._tools.entry(
             actor, "download.started", what, listing.tracking_id, start=start, length=length
         )
-        self._note(entry)
+        self._note(entry, listing)
         try:
             reader = self._tools.blobs.open(listing.blob_key, start, length)
         except NotFound as gone:
             raise Unavailable("file's content") from gone
         return Download(listing, reader)
 
-    def _note(self, entry: Entry) -> None:
+    def _note(self, entry: Entry, listing: Listing) -> None:
         """Audit a download. A full disk must not stop downloads: the log then keeps the entry."""
         try:
             with self._tools.database.transaction() as tx:
                 audit.add(tx, entry)
+                if listing.fetched_at is None:
+                    listings.note_fetched(tx, listing.id, entry.at)
         except StorageFull:
             _log.error("audit entry not written: no room", extra={"entry": str(entry)})

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from transom.core.administration import Administration
+from transom.core.attention import Attention
 from transom.core.bodies import Bodies
 from transom.core.browse import Browse
 from transom.core.downloads import Downloads
@@ -40,6 +41,7 @@ class Exchange:
     multiparts: Multiparts
     downloads: Downloads
     tracking: Tracking
+    attention: Attention
     handoff: HandOff
     publishing: Publishing
     retention: Retention

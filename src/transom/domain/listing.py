@@ -14,7 +14,7 @@ class Listing:
     """One file at a place, until `ends_at` (None: until it is moved).
 
     `size` is in bytes, `sha256` 64 hexadecimal digits; `tracking_id` is the submission that it is,
-    or that it answers, or "".
+    or that it answers, or "". `fetched_at` is when somebody first began to download it.
     """
 
     id: str
@@ -27,3 +27,4 @@ class Listing:
     tracking_id: str
     listed_at: datetime
     ends_at: datetime | None = None
+    fetched_at: datetime | None = None

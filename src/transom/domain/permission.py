@@ -26,6 +26,12 @@ def require(actor: Actor, action: Action, place: Place) -> SubSpace:
     return right.space
 
 
+def allows(actor: Actor, action: Action, place: Place) -> bool:
+    """Whether the actor may do this at this place."""
+    right = actor.rights.at(place)
+    return right is not None and action in right.actions
+
+
 def require_process(actor: Actor, application: str) -> None:
     """Return quietly when the actor speaks for this application.
 
@@ -64,5 +70,20 @@ def trackable(actor: Actor) -> frozenset[Place]:
     return frozenset(
         replace(place, sub_space=right.space.inbound_name)
         for place, right in actor.rights.all()
+        if right.space.direction is not Direction.OUTBOUND
+    )
+
+
+def may_list(actor: Actor, place: Place) -> bool:
+    """Whether a place is among those that are listable()."""
+    right = actor.rights.at(place)
+    return right is not None and Action.LIST in right.actions
+
+
+def may_track(actor: Actor, place: Place) -> bool:
+    """Whether a place is among those that are trackable()."""
+    return any(
+        right.space.inbound_name == place.sub_space
+        for right in visible(actor, place.org, place.application).values()
         if right.space.direction is not Direction.OUTBOUND
     )

@@ -27,7 +27,8 @@ from transom.domain.space import Direction
 from transom.domain.submission import State
 from transom.ports import Sealed
 from transom.records.database import insert_new, rows
-from transom.records.schema import blobs, listings, parts, submissions
+from transom.records.places import within
+from transom.records.schema import UNFETCHED, blobs, listings, parts, submissions
 
 PLAIN = 1
 _CANDIDATES = 500
@@ -231,6 +232,44 @@ def end(tx: Connection, listing_id: str, now: datetime) -> bool:
     return rows(tx, change.values(ended_at=now)) == 1
 
 
+def note_fetched(tx: Connection, listing_id: str, now: datetime) -> bool:
+    """Note that somebody began to download a file; False when somebody had before."""
+    change = update(listings).where(listings.c.id == listing_id, listings.c.fetched_at.is_(None))
+    return rows(tx, change.values(fetched_at=now)) == 1
+
+
+def unfetched(
+    tx: Connection, places: Sequence[Place], until: datetime, now: datetime, limit: int
+) -> list[Listing]:
+    """Results at places of one organization that nobody downloaded and that end before then.
+
+    At most limit, the first to end first.
+    """
+    if not places:
+        return []
+    here = listings.c
+    query = select(listings).where(
+        UNFETCHED,
+        here.org == places[0].org,
+        within(tx, listings, places),
+        here.ends_at > now,
+        here.ends_at <= until,
+    )
+    return [_read(row) for row in tx.execute(query.order_by(here.ends_at).limit(limit))]
+
+
+def of_submission(tx: Connection, tracking_id: str, now: datetime) -> list[Listing]:
+    """Live listings about a submission: its archive copy and results, in the order they came."""
+    here = listings.c
+    query = select(listings).where(
+        here.tracking_id == tracking_id,
+        here.direction != Direction.INBOUND,
+        here.ended_at.is_(None),
+        or_(here.ends_at.is_(None), here.ends_at > now),
+    )
+    return [_read(row) for row in tx.execute(query.order_by(here.listed_at, here.name))]
+
+
 _LISTED = exists().where(listings.c.blob_key == blobs.c.key, listings.c.ended_at.is_(None))
 _WAITED_FOR = exists().where(
     submissions.c.blob_key == blobs.c.key,
@@ -307,4 +346,5 @@ def _read(row: Row[Any], place: Place | None = None) -> Listing:
         tracking_id=row.tracking_id,
         listed_at=row.listed_at,
         ends_at=row.ends_at,
+        fetched_at=row.fetched_at,
     )

@@ -360,6 +360,11 @@ versions = Table(
 
 # --- exchange: submissions, blobs, listings, leases ----------------------------------------------
 
+REFUSED = text("state IN ('rejected', 'partially_rejected')")
+WAITING = text("state = 'received'")
+ANSWERED = text("answered_at IS NOT NULL")
+"""What the submissions of an index have in common; SQLite takes it for these very texts only."""
+
 submissions = Table(
     "submissions",
     metadata,
@@ -405,16 +410,30 @@ submissions = Table(
         "ix_submissions_refused",
         "org",
         "answered_at",
-        sqlite_where=text("state IN ('rejected', 'partially_rejected')"),
-        postgresql_where=text("state IN ('rejected', 'partially_rejected')"),
+        "application",
+        "sub_space",
+        sqlite_where=REFUSED,
+        postgresql_where=REFUSED,
     ),
     Index(
         "ix_submissions_waiting",
         "org",
+        "application",
         "received_at",
-        sqlite_where=text("state = 'received'"),
-        postgresql_where=text("state = 'received'"),
+        "sub_space",
+        sqlite_where=WAITING,
+        postgresql_where=WAITING,
     ),
+    # How long an application takes, and whether somebody sent a name again.
+    Index(
+        "ix_submissions_answered",
+        "org",
+        "application",
+        "answered_at",
+        sqlite_where=ANSWERED,
+        postgresql_where=ANSWERED,
+    ),
+    Index("ix_submissions_named", "org", "name", "requested_at"),
     # An account holds at most one upload under a name.
     Index(
         "uq_submissions_held",
@@ -486,6 +505,9 @@ blobs = Table(
     Column("damaged_at", Instant),  # never served again
 )
 
+UNFETCHED = text("direction = 'outbound' AND ended_at IS NULL AND fetched_at IS NULL")
+"""The same of results that nobody has downloaded yet."""
+
 listings = Table(
     "listings",
     metadata,
@@ -502,6 +524,7 @@ listings = Table(
     Column("listed_at", Instant, nullable=False),
     Column("ends_at", Instant),
     Column("ended_at", Instant),
+    Column("fetched_at", Instant),  # when somebody first began to download it
     Index("ix_listings_place", "org", "application", "sub_space", "name", "listed_at"),
     Index("ix_listings_listed", "listed_at"),
     # How many files a place has, and how new they are, however many it had.
@@ -519,6 +542,16 @@ listings = Table(
         "ends_at",
         sqlite_where=text("ended_at IS NULL"),
         postgresql_where=text("ended_at IS NULL"),
+    ),
+    # Results that nobody has downloaded yet.
+    Index(
+        "ix_listings_unfetched",
+        "org",
+        "ends_at",
+        "application",
+        "sub_space",
+        sqlite_where=UNFETCHED,
+        postgresql_where=UNFETCHED,
     ),
     # The archive never holds two files of one name, ended ones included.
     Index(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,17 +12,14 @@ from sqlalchemy import (
     Connection,
     Row,
     bindparam,
-    cast,
     delete,
     exists,
     func,
     insert,
     or_,
     select,
-    tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 from transom.domain.names import FileName, OrgId, Place
 from transom.domain.submission import (
@@ -38,6 +34,7 @@ from transom.domain.submission import (
 )
 from transom.ports import Sealed
 from transom.records.database import insert_new, rows
+from transom.records.places import within
 from transom.records.schema import (
     findings,
     idempotency,
@@ -50,7 +47,6 @@ from transom.records.schema import (
 OWN_ONLY = (State.HELD, State.ABANDONED)
 """The states in which only the principal that uploads sees a submission."""
 
-_PLACES_IN_A_STATEMENT = 200
 _LOCKS = 5
 """Which advisory locks of PostgreSQL are ours; the other half of the lock is the principal."""
 
@@ -201,7 +197,11 @@ def mark_answered(
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which submissions to show. `before` is the position after which a page begins."""
+    """Which submissions to show, of those since then and before `until`.
+
+    `file_name` is whole, `text` a part of a name in any case, or the beginning of a tracking id. No
+    states means all. `before` and `after` are positions: what is older than it, or newer.
+    """
 
     places: tuple[Place, ...]
     since: datetime
@@ -209,58 +209,81 @@ class Filter:
     now: datetime
     file_name: str = ""
     application: str = ""
-    state: State | None = None
+    states: tuple[State, ...] = ()
     before: tuple[datetime, str] | None = None
+    after: tuple[datetime, str] | None = None
+    until: datetime | None = None
+    method: AccessMethod | None = None
+    text: str = ""
 
 
 def page(tx: Connection, wanted: Filter, limit: int) -> list[Submission]:
     """Submissions newest first, at most limit; held and abandoned ones only to their principal."""
+    return complete(tx, brief(tx, wanted, limit), wanted.now)
+
+
+def brief(tx: Connection, wanted: Filter, limit: int) -> list[Submission]:
+    """The same without findings and result files; newer than `after`, the oldest come first."""
     if not wanted.places:
         return []
     here = submissions.c
-    query = select(submissions).where(
-        _within(tx, wanted.places),
+    order: list[ColumnElement[Any]] = [here.submitted_at.desc(), here.tracking_id.desc()]
+    if wanted.after is not None:
+        order = [here.submitted_at, here.tracking_id]
+    query = select(submissions).where(*_wanted(tx, wanted)).order_by(*order).limit(limit)
+    return [read(row) for row in tx.execute(query)]
+
+
+def count(tx: Connection, wanted: Filter, most: int) -> int:
+    """How many submissions there are to show, counted up to `most`."""
+    if not wanted.places:
+        return 0
+    some = select(submissions.c.tracking_id).where(*_wanted(tx, wanted)).limit(most).subquery()
+    return int(tx.execute(select(func.count()).select_from(some)).scalar_one())
+
+
+def _wanted(tx: Connection, wanted: Filter) -> list[ColumnElement[bool]]:
+    here = submissions.c
+    narrowing = [
+        within(tx, submissions, wanted.places),
         here.submitted_at >= wanted.since,
         or_(here.state.not_in(OWN_ONLY), here.principal_id == wanted.principal_id),
-        *_narrowing(wanted),
-    )
-    query = query.order_by(here.submitted_at.desc(), here.tracking_id.desc()).limit(limit)
-    found = [read(row) for row in tx.execute(query)]
-    return complete(tx, found, wanted.now)
-
-
-def _within(tx: Connection, places: Sequence[Place]) -> ColumnElement[bool]:
-    """Whether a submission lies in one of these places.
-
-    A service provider may have tens of thousands of them, more than a statement takes parameters:
-    those go in as one.
-    """
-    here = submissions.c
-    if len(places) <= _PLACES_IN_A_STATEMENT:
-        listed = [(place.org, place.application, place.sub_space) for place in places]
-        return tuple_(here.org, here.application, here.sub_space).in_(listed)
-    path = here.org + "/" + here.application + "/" + here.sub_space
-    paths = [str(place) for place in places]
-    if tx.dialect.name == "sqlite":
-        return path.in_(select(func.json_each(json.dumps(paths)).table_valued("value").c.value))
-    elements = func.jsonb_array_elements_text(cast(paths, JSONB))
-    return path.in_(select(elements.column_valued("place")))
-
-
-def _narrowing(wanted: Filter) -> list[Any]:
-    here = submissions.c
-    narrowing: list[Any] = []
+    ]
     if wanted.file_name:
         narrowing.append(here.name == wanted.file_name)
     if wanted.application:
         narrowing.append(here.application == wanted.application)
-    if wanted.state is not None:
-        narrowing.append(here.state == wanted.state)
+    if wanted.states:
+        narrowing.append(here.state.in_(wanted.states))
+    if wanted.until is not None:
+        narrowing.append(here.submitted_at < wanted.until)
+    if wanted.method is not None:
+        narrowing.append(here.method == wanted.method)
+    if wanted.text:
+        narrowing.append(_mentions(wanted.text.lower()))
+    return narrowing + _beyond(wanted)
+
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    here = submissions.c
+    return or_(
+        func.lower(here.name).contains(text, autoescape=True),
+        here.tracking_id.startswith(text, autoescape=True),
+    )
+
+
+def _beyond(wanted: Filter) -> list[ColumnElement[bool]]:
+    """On which side of a position; the first half alone lets an index be used."""
+    here = submissions.c
     if wanted.before is not None:
         at, tracking_id = wanted.before
-        older = (here.submitted_at == at) & (here.tracking_id < tracking_id)
-        narrowing.append(or_(here.submitted_at < at, older))
-    return narrowing
+        older = (here.submitted_at < at) | (here.tracking_id < tracking_id)
+        return [here.submitted_at <= at, older]
+    if wanted.after is not None:
+        at, tracking_id = wanted.after
+        newer = (here.submitted_at > at) | (here.tracking_id > tracking_id)
+        return [here.submitted_at >= at, newer]
+    return []
 
 
 def complete(tx: Connection, found: Sequence[Submission], now: datetime) -> list[Submission]:
@@ -282,16 +305,42 @@ def complete(tx: Connection, found: Sequence[Submission], now: datetime) -> list
     ]
 
 
+def first_findings(tx: Connection, tracking_id: str, limit: int) -> list[Finding]:
+    """What was found in a submission, at most limit, what is of the whole file first."""
+    here = findings.c
+    query = select(findings).where(here.tracking_id == tracking_id)
+    rows_found = tx.execute(query.order_by(here.record != "", here.ordinal).limit(limit))
+    return [_finding(row) for row in rows_found]
+
+
+def findings_after(
+    tx: Connection, tracking_id: str, after: int, limit: int
+) -> list[tuple[int, Finding]]:
+    """What was found in a submission beyond a number, with the numbers, in their order."""
+    here = findings.c
+    query = select(findings).where(here.tracking_id == tracking_id, here.ordinal > after)
+    found = tx.execute(query.order_by(here.ordinal).limit(limit))
+    return [(row.ordinal, _finding(row)) for row in found]
+
+
+def count_findings(tx: Connection, tracking_id: str, most: int) -> int:
+    """How much was found in a submission, counted up to `most`."""
+    some = select(findings.c.ordinal).where(findings.c.tracking_id == tracking_id).limit(most)
+    return int(tx.execute(select(func.count()).select_from(some.subquery())).scalar_one())
+
+
 def _findings(tx: Connection, ids: Iterable[str]) -> dict[str, list[Finding]]:
     noted: dict[str, list[Finding]] = {}
     wanted = list(ids)
     if wanted:
         query = select(findings).where(findings.c.tracking_id.in_(wanted))
         for row in tx.execute(query.order_by(findings.c.tracking_id, findings.c.ordinal)):
-            noted.setdefault(row.tracking_id, []).append(
-                Finding(row.record, row.field, row.code, row.text)
-            )
+            noted.setdefault(row.tracking_id, []).append(_finding(row))
     return noted
+
+
+def _finding(row: Row[Any]) -> Finding:
+    return Finding(row.record, row.field, row.code, row.text)
 
 
 def _listed(

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from transom import __version__
 from transom.blobs.disk import DiskBlobs
 from transom.core.administration import Administration
+from transom.core.attention import Attention
 from transom.core.bodies import Bodies
 from transom.core.browse import Browse
 from transom.core.doorbell import Doorbell
@@ -203,6 +204,7 @@ def _services(
         multiparts=Multiparts(tools, uploads),
         downloads=Downloads(tools),
         tracking=Tracking(tools),
+        attention=Attention(tools),
         handoff=HandOff(tools),
         publishing=Publishing(tools, identity),
         retention=Retention(tools, identity),

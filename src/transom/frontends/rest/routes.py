@@ -251,14 +251,14 @@ def _place(org: str, application: str, space: str) -> Place:
 
 def _narrowed(asked: dict[str, str]) -> Query:
     try:
-        state = State(asked["state"]) if "state" in asked else None
+        states = (State(asked["state"]),) if "state" in asked else ()
     except ValueError:
         raise BadParameter("state", f"one of {', '.join(State)}") from None
     return Query(
         parse_file_name(asked["fileName"]) if "fileName" in asked else "",
         parse_application(asked["application"]) if "application" in asked else "",
         _since(asked["since"]) if "since" in asked else None,
-        state,
+        states,
     )
 
 
