@@ -14,6 +14,7 @@ from bench import (
     machine,
     nginx,
     people,
+    portal,
     report,
     s3,
     s3_signatures,
@@ -39,6 +40,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "s3": s3.measure,
     "s3-signatures": s3_signatures.measure,
     "people": people.measure,
+    "portal": portal.measure,
 }
 
 
