@@ -13,6 +13,7 @@ from transom.core.downloads import Downloads
 from transom.core.grants import Tokens
 from transom.core.handoff import HandOff
 from transom.core.multipart import Multiparts
+from transom.core.news import News
 from transom.core.people.services import People
 from transom.core.publishing import Publishing
 from transom.core.retention import Retention
@@ -42,6 +43,7 @@ class Exchange:
     downloads: Downloads
     tracking: Tracking
     attention: Attention
+    news: News
     handoff: HandOff
     publishing: Publishing
     retention: Retention

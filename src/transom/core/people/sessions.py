@@ -106,8 +106,8 @@ class PeopleSessions:
 
     # --- finding ---------------------------------------------------------------------------------
 
-    def find(self, token: str, visit: Visit) -> Session:
-        """The session of a cookie.
+    def find(self, token: str, visit: Visit, *, counts: bool = True) -> Session:
+        """The session of a cookie; where this `counts`, it was used now, and ends later.
 
         Raises:
             SessionEnded
@@ -122,7 +122,7 @@ class PeopleSessions:
         kept, row = found
         self._require_standing(kept, row, visit)
         now = self._kit.clock.now()
-        if now - kept.seen_at >= _SEEN_EXACT_TO:
+        if counts and now - kept.seen_at >= _SEEN_EXACT_TO:
             with self._kit.identity.transaction() as tx:
                 person_sessions.note_seen(tx, kept.id, now)
             kept = replace(kept, seen_at=now)

@@ -148,13 +148,15 @@ class PeopleSignIn:
             self._kit.note(tx, row.person, visit, "person.password_right")
         return Entered(self._sessions.open(tx, row, visit, opening))
 
-    def resume(self, visit: Visit, token: str) -> Session:
+    def resume(self, visit: Visit, token: str, *, counts: bool = True) -> Session:
         """The session of a cookie, at whatever level; one database read (and seldom a write).
+
+        What a page asks by itself, with nobody at it, does not count as use of the session.
 
         Raises:
             SessionEnded: `why` is "idle", "old", "ended" or "unknown"; `at` where it is told.
         """
-        return self._sessions.find(token, visit)
+        return self._sessions.find(token, visit, counts=counts)
 
     # --- the second ------------------------------------------------------------------------------
 
@@ -241,9 +243,9 @@ class PeopleSignIn:
         session = self._sessions.open(tx, row, visit, opening)
         self._kit.note(tx, row.person, visit, "person.signed_in", by=by, new_device=bool(cookie))
         if cookie:
-            self._kit.tell(tx, row.person, visit, "Signed in on a new device")
+            self._kit.tell(tx, row.person, visit, said("Signed in on a new device"))
         if by == FactorKind.RECOVERY:
-            self._kit.tell(tx, row.person, visit, "A recovery code was used")
+            self._kit.tell(tx, row.person, visit, said("A recovery code was used"))
         return Entered(session, cookie, device.ends_at)
 
     # --- a passkey as the only step --------------------------------------------------------------
