@@ -6,6 +6,8 @@ import pytest
 from world import Account, World
 
 from transom.core import browse
+from transom.core.browse import Asked, Files
+from transom.domain.entitlement import Action
 from transom.domain.errors import NotEntitled, NotFound
 from transom.domain.names import FileName, Place
 from transom.domain.space import Emptied, OrgKind
@@ -158,3 +160,105 @@ def test_what_is_held_is_listed_nowhere(world: World) -> None:
     assert firm.names("0001/app1/in") == firm.names("0001/app1/in_arcv") == []
     with pytest.raises(NotFound):
         world.exchange.browse.file(firm.actor, Place.parse("0001/app1/in"), name)
+
+
+# --- for people ----------------------------------------------------------------------------------
+
+
+def page(account: Account, **asked: object) -> Files:
+    place = Place.parse("0001/app1/out")
+    wanted = Asked(**{"limit": 2} | asked)  # type: ignore[arg-type]
+    return account.world.exchange.browse.page(account.actor, place, wanted)
+
+
+def shown(files: Files) -> list[str]:
+    return [str(each.name) for each in files.found]
+
+
+@pytest.fixture
+def firm(world: World) -> Account:
+    """Sees the files a to e, b in three versions, and two of another prefix."""
+    app = world.processor()
+    for name in ("c.x", "a.x", "b.x", "b.x", "e.x", "d.x", "b.x", "z.y", "_.y"):
+        app.publish(f"0001/app1/out/{name}", name.encode())
+        world.clock.pass_time(timedelta(seconds=1))
+    return world.account()
+
+
+def test_pages_go_forward_and_back_by_name_each_name_once(firm: Account) -> None:
+    first = page(firm)
+    second = page(firm, after="a.x")
+    back = page(firm, before="d.x")
+    last = page(firm, after="e.x")
+
+    assert shown(first) == ["_.y", "a.x"]
+    assert (first.has_before, first.has_after) == (False, True)
+    assert shown(second) == ["b.x", "c.x"]
+    assert (second.has_before, second.has_after) == (True, True)
+    assert shown(back) == ["b.x", "c.x"]
+    assert (back.has_before, back.has_after) == (True, True)
+    assert shown(last) == ["z.y"]
+    assert not last.has_after
+
+
+def test_a_page_backwards_shows_the_newest_of_each_name(
+    firm: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "PAGE", 2)  # so that a page of rows ends within the name b
+
+    back = page(firm, before="c.x", limit=3)
+
+    assert shown(back) == ["_.y", "a.x", "b.x"]
+    assert not back.has_before
+    newest = firm.world.exchange.browse.file(firm.actor, back.found[-1].place, FileName("b.x"))
+    assert back.found[-1].id == newest.id
+
+
+def test_pages_keep_to_a_prefix(firm: Account) -> None:
+    assert shown(page(firm, prefix="b")) == ["b.x"]
+    assert shown(page(firm, prefix="b", before="c")) == ["b.x"]
+    assert shown(page(firm, prefix="zz")) == []
+
+
+def test_an_application_tells_what_is_in_each_folder(
+    firm: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(browse, "COUNTED", 7)
+    firm.submit("0001/app1/in/f.zip")
+    at = firm.world.clock.now()
+
+    told = firm.world.exchange.browse.overview(firm.actor, "0001", "app1")
+
+    assert told.title == "APP1"
+    assert [(each.space.name, each.count) for each in told.folders] == [
+        ("in", 1),
+        ("in_arcv", 1),
+        ("out", 7),  # nine, counted up to seven
+    ]
+    assert told.folders[0].newest == at
+    assert told.folders[2].newest == at - timedelta(seconds=1)
+
+
+def test_a_folder_of_which_everything_ended_is_empty(firm: Account) -> None:
+    firm.world.clock.pass_time(timedelta(days=40))
+
+    told = firm.world.exchange.browse.contents(firm.actor, Place.parse("0001/app1/out"))
+
+    assert (told.count, told.newest) == (0, None)
+
+
+def test_applications_stand_with_titles_and_foreign_ones_are_refused(firm: Account) -> None:
+    exchange = firm.world.exchange
+
+    (told,) = exchange.browse.applications(firm.actor, "0001")
+
+    assert (told.name, told.title) == ("app1", "APP1")
+    assert told.may(Action.UPLOAD)
+    for ask in (
+        lambda: exchange.browse.applications(firm.actor, "0002"),
+        lambda: exchange.browse.overview(firm.actor, "0001", "app2"),
+        lambda: exchange.browse.contents(firm.actor, Place.parse("0001/app2/out")),
+        lambda: exchange.browse.page(firm.actor, Place.parse("0001/app2/out"), Asked(1)),
+    ):
+        with pytest.raises(NotEntitled):
+            ask()

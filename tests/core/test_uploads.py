@@ -654,3 +654,49 @@ def alive_at(world: World, tracking_id: str) -> datetime | None:
     with world.database.reading() as tx:
         query = select(submissions.c.alive_at).where(submissions.c.tracking_id == tracking_id)
         return tx.execute(query).scalar_one()
+
+
+# --- giving up -----------------------------------------------------------------------------------
+
+
+def test_what_its_sender_gives_up_is_abandoned_and_takes_no_bytes(world: World) -> None:
+    firm = world.account()
+    asked = requested(firm)
+
+    left = world.exchange.uploads.abandon(firm.actor, asked.tracking_id, "cancelled")
+
+    assert left.state is State.ABANDONED
+    kept = world.exchange.tracking.one(firm.actor, asked.tracking_id)
+    assert (kept.state, kept.reason) == (State.ABANDONED, "cancelled")
+    assert len(world.audited("upload.abandoned")) == 1
+    with pytest.raises(WrongState):
+        world.exchange.uploads.resume(firm.actor, asked.tracking_id)
+
+
+def test_what_was_received_is_not_given_up(world: World) -> None:
+    firm = world.account()
+    received = firm.submit("0001/app1/in/filing.zip")
+
+    left = world.exchange.uploads.abandon(firm.actor, received.tracking_id, "cancelled")
+
+    assert left.state is State.RECEIVED
+    assert not world.audited("upload.abandoned")
+
+
+def test_nobody_gives_up_what_others_send(sqlite_world: World) -> None:
+    asked = requested(sqlite_world.account())
+    abandon = sqlite_world.exchange.uploads.abandon
+
+    for tracking_id in (asked.tracking_id, "unknown"):
+        with pytest.raises(NotFound):
+            abandon(sqlite_world.account().actor, tracking_id, "cancelled")
+
+
+def test_the_smaller_limit_counts(sqlite_world: World) -> None:
+    uploads = sqlite_world.exchange.uploads
+
+    assert uploads.most_bytes(5) == 5
+    limited = Uploads(
+        replace(uploads._tools, keeping=replace(uploads._tools.keeping, max_file_bytes=3))
+    )
+    assert limited.most_bytes(5) == 3

@@ -276,7 +276,7 @@ def test_parts_heads_and_conditions_are_answered_as_the_other_doors_do(
     assert (part.status_code, part.headers["Content-Length"]) == (206, "3")
 
 
-def test_nobody_fetches_without_a_session(visitor: Visitor, app: Processor, firm: Account) -> None:
+def test_nobody_fetches_without_a_session(visitor: Visitor, app: Processor) -> None:
     app.publish(f"{PLACE}/a.txt")
 
     assert visitor.open(f"/browse/{PLACE}/a.txt").status == 401

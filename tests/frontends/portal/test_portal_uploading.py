@@ -277,13 +277,17 @@ def test_a_session_does_not_end_for_idleness_while_bytes_move(
             found: datetime = tx.execute(select(person_sessions.c.seen_at)).scalar_one()
             return found
 
+    def is_begun() -> bool:
+        files = (sqlite_world.directory / "files").rglob("*")
+        return any(each.is_file() and each.stat().st_size == len(b"first") for each in files)
+
     def content() -> Iterator[bytes]:
         yield b"first"
-        wait_for(lambda: bool(sent(sqlite_world)))
-        for _ in range(20):
-            sqlite_world.clock.pass_time(timedelta(minutes=4))
+        wait_for(is_begun)
+        for _ in range(5):
+            sqlite_world.clock.pass_time(timedelta(minutes=10))
             yield b"more"
-            wait_for(lambda: seen() >= sqlite_world.clock.now() - timedelta(minutes=8))
+            wait_for(lambda: seen() == sqlite_world.clock.now())
 
     assert sender.put("a.txt", content()).status_code == 200
 

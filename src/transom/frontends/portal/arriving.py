@@ -163,13 +163,13 @@ class Watched:
 
     async def _look(self) -> None:
         call = self._call
+        self._next = call.around.clock.monotonic() + LOOK_SECONDS
         token = call.cookies.get(Cookie.SESSION, "")
         try:
             await call.run(call.people.sign_in.resume, call.visit, token)
             await call.run(call.exchange.uploads.alive, [self._body.tracking_id])
         except Unavailable:
             pass  # asked again in a minute, and before the commit in any case
-        self._next = call.around.clock.monotonic() + LOOK_SECONDS
 
 
 @dataclass(slots=True)
