@@ -15,6 +15,8 @@ from bench import (
     nginx,
     people,
     portal,
+    portal_live,
+    portal_upload,
     report,
     s3,
     s3_signatures,
@@ -41,6 +43,8 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "s3-signatures": s3_signatures.measure,
     "people": people.measure,
     "portal": portal.measure,
+    "portal-live": portal_live.measure,
+    "portal-upload": portal_upload.measure,
 }
 
 

@@ -74,7 +74,7 @@ def measure(setting: Setting, count: int = SUBMISSIONS) -> list[Report]:
     """Milliseconds and bytes of the home, and of the list of submissions."""
     directory = setting.directory("portal")
     config = servers.configure(directory, f"sqlite:///{directory}/transom.db")
-    portal = f"http://localhost:{_open_portal(config)}"
+    portal = f"http://localhost:{open_portal(config)}"
     with seeding.administering(config) as exchange:
         seeding.seed(exchange, 1)
         person = _person(exchange)
@@ -105,7 +105,7 @@ _PAGES = {
 }
 
 
-def _open_portal(config: Path) -> int:
+def open_portal(config: Path) -> int:
     """Add the portal to the settings; returns its port."""
     port = free_port()
     door = f'\n[portal]\nlisten = "127.0.0.1:{port}"\npublic_url = "http://localhost:{port}"\n'
