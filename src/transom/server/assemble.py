@@ -28,6 +28,7 @@ from transom.core.grants import Mint, Rate, Tokens
 from transom.core.handoff import HandOff
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.multipart import Multiparts
+from transom.core.news import News
 from transom.core.passwords import Argon2Cost, Passwords
 from transom.core.people.services import People
 from transom.core.present import PresentBook
@@ -48,6 +49,7 @@ from transom.frontends.errors import Answerer, Support, WrongHost
 from transom.frontends.gateway.routes import PREFIX as GATEWAY_PREFIX
 from transom.frontends.gateway.routes import GatewayDoor
 from transom.frontends.gateway.wire import Zone
+from transom.frontends.portal.watching import Watching
 from transom.frontends.rest.routes import RestDoor
 from transom.frontends.rest.wire import Links, TrackingStyle
 from transom.frontends.s3 import errors as s3_errors
@@ -100,10 +102,13 @@ class Assembled:
     portal: ASGIApp | None
     gateway: GatewayDoor
     """Reached through `rest`, under its prefix."""
+    watching: Watching
+    """Open pages of the portal."""
 
     def drain(self) -> None:
         """Answer whoever waits for something to come; for the event loop, when it stops."""
         self.gateway.waits.end()
+        self.watching.end()
 
     def close(self) -> None:
         """Let go of threads and connections, after the last request."""
@@ -205,6 +210,7 @@ def _services(
         downloads=Downloads(tools),
         tracking=Tracking(tools),
         attention=Attention(tools),
+        news=News(tools),
         handoff=HandOff(tools),
         publishing=Publishing(tools, identity),
         retention=Retention(tools, identity),
@@ -248,7 +254,8 @@ def assemble(
     gateway = GatewayDoor(
         exchange, workers, answerer, zone, base_url, _openapi("gateway", base_url)
     )
-    parts = Parts(exchange, workers, key_ring(settings), clock, entropy, sandbox)
+    watching = Watching(exchange, workers)
+    parts = Parts(exchange, workers, key_ring(settings), clock, entropy, watching, sandbox)
     doors: dict[str, ASGIApp] = {GATEWAY_PREFIX: gateway}
     if settings.token.listen is None:
         doors[_TOKEN_PREFIX] = token
@@ -262,6 +269,7 @@ def assemble(
         s3=Shell(s3, _s3_door(settings), entropy),
         portal=portal_app(settings, parts),
         gateway=gateway,
+        watching=watching,
     )
 
 

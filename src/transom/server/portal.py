@@ -18,6 +18,7 @@ from transom.frontends.portal.pages import Pages, Site
 from transom.frontends.portal.route import Route
 from transom.frontends.portal.routes import ROUTES, PortalDoor
 from transom.frontends.portal.statics import Statics
+from transom.frontends.portal.watching import Watching
 from transom.frontends.shell import Door, Shell
 from transom.frontends.token.routes import PATH as TOKEN_PATH
 from transom.frontends.workers import Workers
@@ -44,6 +45,7 @@ class Parts:
     keys: KeyRing
     clock: Clock
     entropy: Entropy
+    watching: Watching
     sandbox: Sandbox | None = None
 
 
@@ -74,6 +76,7 @@ def portal_app(settings: Settings, parts: Parts) -> ASGIApp | None:
         Keeper(parts.keys),
         parts.clock,
         parts.entropy,
+        parts.watching,
     )
     door = PortalDoor(around, statics, ROUTES + (parts.sandbox.pages if parts.sandbox else ()))
     return Shell(door, _door(public_url, pages), parts.entropy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from transom.domain.entitlement import Actor
 from transom.domain.people import Assurance, Entered, Session, Visit
 from transom.domain.submission import AccessMethod, Client
 from transom.frontends.intake import Incoming, Pace
-from transom.frontends.portal import csrf, kept
+from transom.frontends.portal import csrf, kept, language
 from transom.frontends.portal.cookies import Cookie, Jar
 from transom.frontends.portal.errors import ForeignForm, NotSignedIn
 from transom.frontends.portal.forms import Answers
@@ -25,6 +25,7 @@ from transom.frontends.portal.kept import Keeper, Kept
 from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.notices import NOTICES
 from transom.frontends.portal.pages import Pages, Site, redirect
+from transom.frontends.portal.watching import Watching, written
 from transom.frontends.workers import Workers
 from transom.ports import Clock, Entropy
 
@@ -32,6 +33,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PAD_BYTES = 32
+_LANGUAGE_LIFE = timedelta(days=365)
 _THEMES = frozenset({"light", "dark"})
 
 
@@ -47,6 +49,7 @@ class Surroundings:
     keeper: Keeper
     clock: Clock
     entropy: Entropy
+    watching: Watching
     pace: Pace = field(default_factory=Pace)
 
 
@@ -93,6 +96,10 @@ class Call:
     visit: Visit
     is_fragment: bool
     """Whether htmx asks, and wants a part of the page only."""
+    began_at: datetime
+    """When the request came: the page shows at least what there was then."""
+    back: Callable[[str], str]
+    """A path, where it is one of our own pages; else where everybody may begin."""
     is_head: bool = False
     """Whether HEAD was asked; `method` is GET then."""
     found: Session | None = None
@@ -147,6 +154,15 @@ class Call:
         return self.around.clock.now()
 
     @property
+    def seconds_left(self) -> int:
+        """So long until the session ends, when nothing happens; 0 when there is none."""
+        return 0 if self.found is None else self.seconds_until(self.found.idle_ends_at)
+
+    def seconds_until(self, at: datetime) -> int:
+        """So long until then; 0 when it is past."""
+        return max(0, int((at - self.now).total_seconds()))
+
+    @property
     def zone(self) -> str:
         """The zone that this reader wants times in; before the sign-in the exchange's."""
         full = self.found is not None and self.found.assurance is Assurance.FULL
@@ -179,8 +195,12 @@ class Call:
             "density": self.found.display.density if self.found else "comfortable",
             "zone": self.zone,
             "path": self.path,
+            "wanted_page": self.query.get("next", ""),
             "acting": self.acting,
-            "notice": self._lost() or NOTICES.get(self._notice()),
+            "position": written(self.began_at),
+            "seconds_left": self.seconds_left,
+            "seconds_until": self.seconds_until,
+            "notice": self._lost() or self._noticed(),
         }
         response = self.around.pages.page(template, status, common | facts)
         if Cookie.NOTICE in self.cookies and not self.is_fragment:
@@ -218,6 +238,7 @@ class Call:
         self.around.jar.put(response, Cookie.SESSION, session.token)
         if session.assurance is Assurance.FULL:
             self.hand_theme(response, session.display.theme)
+            self.hand_language(response, session.display.language)
         return response
 
     def hand_theme(self, response: Response, theme: str) -> None:
@@ -226,6 +247,11 @@ class Call:
             self.around.jar.put(response, Cookie.THEME, theme)
         else:
             self.around.jar.drop(response, Cookie.THEME)
+
+    def hand_language(self, response: Response, code: str) -> None:
+        """Let pages before the sign-in speak as this person wants them to; "" changes nothing."""
+        if code in language.LANGUAGES:
+            self.around.jar.put(response, Cookie.LANGUAGE, code, _LANGUAGE_LIFE)
 
     # --- what was typed --------------------------------------------------------------------------
 
@@ -258,6 +284,10 @@ class Call:
             return None
         found = self.around.keeper.open(sealed, self.now)
         return found if found and found.whose == kept.whose(session.person.id) else None
+
+    def _noticed(self) -> tuple[str, str] | None:
+        found = NOTICES.get(self._notice())
+        return (found[0], _(found[1])) if found else None
 
     def _notice(self) -> str:
         return "restored" if self.restored else self.cookies.get(Cookie.NOTICE, "")

@@ -10,9 +10,11 @@ from typing import Any, cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import Response
 
+from transom.domain.people import Factor
 from transom.frontends.errors import Support
 from transom.frontends.portal import language, words
 from transom.frontends.portal.commands import Doors
+from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.statics import Statics
 
 POLICY = (
@@ -61,20 +63,35 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals |= {"site": site, "static": statics.path}
+        self._environment.globals |= {
+            "site": site,
+            "static": statics.path,
+            "language": language.present,
+            "languages": language.LANGUAGES,
+            "news_words": news_words,
+        }
         self._environment.filters |= {
             "moment": words.moment,
+            "clock": words.clock,
             "stamp": words.stamp,
+            "exact": words.exact,
             "eastern": words.eastern,
             "zone_name": words.zone_name,
             "size": words.size,
             "count": words.count,
             "duration": words.duration,
+            "state_word": words.state,
+            "door_word": words.door,
+            "clipped": words.clipped,
             "short_digest": words.short_digest,
             "short_name": words.short_name,
             "software": _software,
+            "told": language.translated,
+            "factor_name": factor_name,
+            "sentence": capital,
         }
         self._environment.add_extension("jinja2.ext.i18n")
+        self._environment.policies["ext.i18n.trimmed"] = True
         # The extension adds this to the environment; its class does not tell of it.
         cast("Any", self._environment).install_gettext_callables(
             language.gettext_plain, language.ngettext_plain, newstyle=True
@@ -82,13 +99,33 @@ class Pages:
 
     def page(self, template: str, status: int, facts: Mapping[str, Any]) -> Response:
         """A page, with what every page's answer has."""
-        text = self._environment.get_template(template).render(facts)
-        return Response(text, status, _HEADERS, media_type="text/html; charset=utf-8")
+        return answer(self.text(template, facts), "text/html; charset=utf-8", status)
+
+    def text(self, template: str, facts: Mapping[str, Any]) -> str:
+        """A template, filled."""
+        return self._environment.get_template(template).render(facts)
 
     def bare(self, status: int, heading: str, sentence: str, request_id: str = "") -> Response:
         """A page that needs nothing but the stylesheet, for when nothing else can be relied on."""
         facts = {"heading": heading, "sentence": sentence, "request_id": request_id}
         return self.page("bare.html", status, facts)
+
+
+_MOST_NEWS = 10
+
+
+def news_words() -> list[str]:
+    """How a page says that so many files came: 1, 2, ... and 10 or more."""
+    few = [
+        language.ngettext("%(num)d new file, show", "%(num)d new files, show", number)
+        for number in range(1, _MOST_NEWS)
+    ]
+    return [*few, language.gettext("%(num)d or more new files, show", num=_MOST_NEWS)]
+
+
+def answer(content: str | bytes, media_type: str, status: int = 200) -> Response:
+    """An answer with what browsers are told of each of ours."""
+    return Response(content, status, _HEADERS, media_type=media_type)
 
 
 def redirect(path: str) -> Response:
@@ -114,10 +151,22 @@ _SYSTEMS = (
 )
 
 
+def factor_name(factor: Factor) -> str:
+    """What its owner calls a factor; else what it is, as a sentence begins with it."""
+    if factor.label not in {"", factor.kind.words.capitalize()}:
+        return factor.label
+    return capital(language.translated(factor.kind.words))
+
+
+def capital(words: str) -> str:
+    """Words as a sentence begins with them."""
+    return words[:1].upper() + words[1:]
+
+
 def _software(agent: str) -> str:
     """What a browser calls itself, in words: "Firefox on Windows"."""
     browser = next((name for mark, name in _BROWSERS if mark in agent), "")
     system = next((name for mark, name in _SYSTEMS if mark in agent), "")
     if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or agent[:40] or "Unknown program"
+        return _("%(browser)s on %(system)s", browser=browser, system=system)
+    return browser or system or agent[:40] or _("Unknown program")

@@ -28,6 +28,8 @@ class Route:
     Where `streams`, the body is not read as a form: the page takes it from `call.incoming`, and
     has shown nothing and done nothing before it has called `call.require_token` with the form's
     token. That the request came from our own pages is checked for all alike.
+
+    What a page asks by itself does not count as use of the session, and is nowhere to go on to.
     """
 
     method: str
@@ -36,6 +38,7 @@ class Route:
     needs: frozenset[Assurance]
     form_on: str = ""
     streams: bool = False
+    counts: bool = True
 
     def parts(self, path: str) -> tuple[str, ...] | None:
         """What stands for each {} when the path is this route's; None when it is another's."""

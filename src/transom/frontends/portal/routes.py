@@ -8,6 +8,7 @@ before its page sees it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import parse_qs
 
 from starlette.responses import Response
@@ -30,16 +31,19 @@ from transom.frontends.portal import (
     forms,
     help_pages,
     home,
+    language,
     live,
     own_account,
+    refusing,
     signing_in,
+    speaking,
     submissions,
     uploading,
 )
 from transom.frontends.portal import kept as kept_forms
 from transom.frontends.portal.calls import Call, Surroundings, fresh_browser, with_next
 from transom.frontends.portal.cookies import Cookie
-from transom.frontends.portal.errors import ForeignForm, NoPage, NotSignedIn, WrongPress, told
+from transom.frontends.portal.errors import ForeignForm, NoPage, NotSignedIn, WrongPress
 from transom.frontends.portal.proving import SIGN_IN, STEP_UP
 from transom.frontends.portal.route import ANYBODY, ENROLLING, FULL, HALF, Route
 from transom.frontends.portal.setting_up import ACCOUNT, ENROLMENT
@@ -48,7 +52,10 @@ from transom.frontends.requests import header, source
 
 _MAX_PATH = 1024  # a place and the longest name, with characters that are percent-encoded
 _MAX_QUERY = 2048
+BY_ITSELF = "x-by-itself"
+"""The header with which a script asks for a page by itself, nobody having pressed anything."""
 _MAX_SOFTWARE = 200
+_SEVERAL = frozenset({"state"})
 _MAX_COOKIE = 512
 
 
@@ -62,6 +69,7 @@ _EITHER = ENROLLING | FULL
 ROUTES = (
     Route("GET", "/", _home, ANYBODY),
     Route("GET", "/help", help_pages.show, ANYBODY),
+    Route("POST", "/language", speaking.choose, ANYBODY),
     Route("GET", "/sign-in", signing_in.start, ANYBODY),
     Route("POST", "/sign-in", signing_in.password, ANYBODY, "/sign-in"),
     Route("POST", "/sign-in/password", signing_in.enter, ANYBODY, "/sign-in"),
@@ -183,14 +191,18 @@ class PortalDoor:
                 software[:_MAX_SOFTWARE],
                 cookies.get(Cookie.DEVICE, "")[:_MAX_COOKIE],
                 scope["request_id"],
+                language.settle(cookies.get(Cookie.LANGUAGE, ""), header(scope, "accept-language")),
             ),
             is_fragment=header(scope, "hx-request") == "true",
+            began_at=self._around.clock.now(),
             is_head=scope["method"] == "HEAD",
+            back=self._back,
         )
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Response:
         route = self._route(call)
-        ended = await self._resume(call)
+        by_itself = not route.counts or header(scope, BY_ITSELF) != ""
+        ended = await self._resume(call, counts=not by_itself)
         if call.method != "GET" and not csrf.is_from_here(scope, self._around.site.public_url):
             raise ForeignForm
         if route.streams:
@@ -205,15 +217,19 @@ class PortalDoor:
             call.acting = await acting.read(call)
         return await route.page(call)
 
-    async def _resume(self, call: Call) -> SessionEnded | None:
+    async def _resume(self, call: Call, *, counts: bool) -> SessionEnded | None:
         """Find the session of the cookie; says how it ended where it did."""
         token = call.cookies.get(Cookie.SESSION, "")
         if not token or len(token) > _MAX_COOKIE:
             return None
         try:
-            call.found = await call.run(call.people.sign_in.resume, call.visit, token)
+            resume = call.people.sign_in.resume
+            call.found = await call.run(resume, call.visit, token, counts=counts)
         except SessionEnded as ended:
             return ended
+        if call.found.assurance is Assurance.FULL and call.found.display.language:
+            spoken = language.settle(call.found.display.language)
+            call.visit = replace(call.visit, language=spoken)
         return None
 
     async def _form(self, call: Call, route: Route, scope: Scope, receive: Receive) -> forms.Raw:
@@ -247,21 +263,33 @@ class PortalDoor:
         raise WrongPress(", ".join(sorted(allowed))) if allowed else NoPage
 
     def _query(self, raw: bytes) -> Mapping[str, str]:
-        """The parameters that pages know; `next` only where it is one of our own pages."""
+        """The parameters of a page, each once; `next` only where it is one of our own pages.
+
+        A filter's boxes that are ticked come as one, with commas in between.
+        """
         if len(raw) > _MAX_QUERY:
             return {}
         try:
-            fields = parse_qs(raw.decode("ascii"), max_num_fields=10, errors="strict")
+            fields = parse_qs(raw.decode("ascii"), max_num_fields=30, errors="strict")
         except ValueError:
             return {}
+        fields |= {name: [",".join(fields[name])] for name in _SEVERAL & fields.keys()}
         found = {name: values[0] for name, values in fields.items() if len(values) == 1}
         if not self._is_page(found.get("next", "")):
             found.pop("next", None)
         return found
 
+    def _back(self, path: str) -> str:
+        """This path where it is one of our own pages, else where everybody may begin."""
+        pages = (each for each in self._routes if each.method == "GET")
+        return path if any(each.parts(path) is not None for each in pages) else "/"
+
     def _is_page(self, path: str) -> bool:
         return any(
-            each.method == "GET" and each.needs >= FULL and each.parts(path) is not None
+            each.method == "GET"
+            and each.counts
+            and each.needs >= FULL
+            and each.parts(path) is not None
             for each in self._routes
         )
 
@@ -276,7 +304,7 @@ class PortalDoor:
             case SessionEnded() | NotSignedIn():
                 return self._signed_out(call, error)
             case _:
-                response = self._error_page(call, error)
+                response = await refusing.page(call, error, self._again(call))
         return response
 
     def _signed_out(self, call: Call, error: ExchangeError) -> Response:
@@ -288,7 +316,9 @@ class PortalDoor:
         else:
             onward = with_next("/sign-in", self._wanted(call))
         ended = error if isinstance(error, SessionEnded) else None
-        response = call.page("signed_out.html", 401, ended=ended, onward=onward, half=half)
+        going = refusing.going_to(self._wanted(call))
+        facts = {"ended": ended, "onward": onward, "half": half, "going": going}
+        response = call.page("signed_out.html", 401, **facts)
         if ended is not None:
             # The cookie stays until a new one takes its place: by it the forms of other windows
             # are known for what they are, and what was typed into them is kept too.
@@ -315,24 +345,13 @@ class PortalDoor:
         )
         return call.keep(response, whose)
 
-    def _error_page(self, call: Call, error: ExchangeError) -> Response:
-        page = told(error)
-        response = call.page(
-            "error.html",
-            page.status,
-            heading=page.heading,
-            sentence=error.message,
-            request_id="",
-        )
-        if isinstance(error, WrongPress):
-            response.headers["Allow"] = error.allowed
-        retry = getattr(error, "seconds", None)
-        if retry:
-            response.headers["Retry-After"] = str(retry)
-        return response
+    def _again(self, call: Call) -> str:
+        """Where the same may be tried once more: our own page, reached by GET; or nowhere."""
+        wanted = call.path if call.method == "GET" else call.page_of_form
+        return wanted if wanted and self._back(wanted) == wanted else ""
 
 
-_KEPT_FIELDS = ("label", "phone", "theme", "density", "zone")
+_KEPT_FIELDS = ("label", "phone", "theme", "density", "zone", "language")
 """All that forms behind the sign-in hold beside secrets; test: no other field is ever kept."""
 _MAX_KEPT = 200
 

@@ -15,6 +15,7 @@ _TYPES: Mapping[str, str] = MappingProxyType(
     {
         "portal.css": "text/css; charset=utf-8",
         "core.js": "text/javascript; charset=utf-8",
+        "live.js": "text/javascript; charset=utf-8",
         "passkey.js": "text/javascript; charset=utf-8",
         "upload.js": "text/javascript; charset=utf-8",
         "vendor/htmx.min.js": "text/javascript; charset=utf-8",

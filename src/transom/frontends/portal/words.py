@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
+
+from transom.domain.submission import AccessMethod, State
+from transom.frontends.portal.language import gettext, marked
 
 EASTERN = ZoneInfo("America/New_York")
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
@@ -21,9 +26,31 @@ def moment(at: datetime, zone: str) -> Markup:
     return _time(at, f"{local:%b} {local.day}, {local.year}, {hour}:{local:%M %p %Z}")
 
 
-def stamp(at: datetime, zone: str) -> Markup:
-    """An instant as tables have it, the zone in their head: 2026-11-20 14:36."""
-    return _time(at, f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}")
+def clock(at: datetime, zone: str) -> str:
+    """The time of day of an instant in someone's zone, where the day is clear: 2:45 PM CST."""
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{local.hour % 12 or 12}:{local:%M %p %Z}"
+
+
+def exact(at: datetime, zone: str) -> Markup:
+    """An instant to the second, as a record has it: 2026-11-20 14:36:01 CST."""
+    return _time(at, f"{at.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}")
+
+
+def machine(at: datetime | None, zone: str) -> str:
+    """An instant in someone's zone for programs, with its offset; "" for none."""
+    return "" if at is None else at.astimezone(ZoneInfo(zone)).isoformat(timespec="seconds")
+
+
+def stamp(at: datetime, zone: str, now: datetime | None = None) -> Markup:
+    """An instant as tables have it, the zone in their head: 2026-11-20 14:36.
+
+    With `now`, at which the head was written, the zone is told where the clocks were changed since.
+    """
+    form = "%Y-%m-%d %H:%M"
+    if now is not None and zone_name(at, zone) != zone_name(now, zone):
+        form += " %Z"
+    return _time(at, f"{at.astimezone(ZoneInfo(zone)):{form}}")
 
 
 def eastern(at: datetime) -> Markup:
@@ -76,6 +103,43 @@ def duration(seconds: float) -> str:
     if hours < 48:  # noqa: PLR2004 - two days
         return f"{hours} h"
     return f"{days} days"
+
+
+_STATES: Mapping[State, str] = MappingProxyType(
+    {
+        State.REQUESTED: marked("Requested"),
+        State.HELD: marked("Held until renamed"),
+        State.RECEIVED: marked("Received"),
+        State.ACCEPTED: marked("Accepted"),
+        State.PARTIALLY_REJECTED: marked("Partially rejected"),
+        State.REJECTED: marked("Rejected"),
+        State.ABANDONED: marked("Abandoned"),
+    }
+)
+_DOORS: Mapping[AccessMethod, str] = MappingProxyType(
+    {
+        AccessMethod.PORTAL: marked("portal"),
+        AccessMethod.SFTP: "SFTP",
+        AccessMethod.REST: "REST",
+        AccessMethod.S3: "S3",
+    }
+)
+
+
+def state(value: str) -> str:
+    """What a state is called, everywhere."""
+    return gettext(_STATES[State(value)])
+
+
+def door(value: str) -> str:
+    """What a door is called, everywhere."""
+    return gettext(_DOORS[AccessMethod(value)])
+
+
+def clipped(text: str, limit: int = 500) -> str:
+    """A text that somebody else wrote, as far as there is room for it; all of one blank."""
+    whole = " ".join(text.split())
+    return whole if len(whole) <= limit else f"{whole[: limit - 3]}..."
 
 
 def short_digest(digest: str) -> str:
