@@ -6,24 +6,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from answering import answer
 from world import Account, Processor, World
 
 from transom.core.attention import SHOWN, Needs, is_late
-from transom.core.handoff import Answer
 from transom.domain.names import OrgId, Place
 from transom.domain.submission import Finding, State
 
 IN = Place(OrgId("0001"), "app1", "in")
-
-
-def answer(
-    processor: Processor, outcome: State = State.ACCEPTED, findings: Sequence[Finding] = ()
-) -> None:
-    """Answer everything that waits."""
-    for lease in processor.claim(100):
-        said = Answer(outcome, tuple(findings), acknowledge=True)
-        handoff = processor.account.world.exchange.handoff
-        handoff.report(processor.actor, lease.submission.tracking_id, lease.fence, said)
 
 
 def needs(account: Account, org: str = "0001") -> Needs:

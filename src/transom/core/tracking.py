@@ -13,6 +13,7 @@ from transom.domain import archive
 from transom.domain.entitlement import Action, Actor
 from transom.domain.errors import NotFound
 from transom.domain.listing import Listing
+from transom.domain.names import Place
 from transom.domain.permission import allows, trackable
 from transom.domain.space import Direction
 from transom.domain.submission import AccessMethod, Finding, State, Submission
@@ -87,6 +88,15 @@ class Tracking:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+
+    @property
+    def days(self) -> int:
+        """For how many days submissions are kept."""
+        return self._tools.keeping.tracking_days
+
+    def places(self, actor: Actor, org: str) -> list[Place]:
+        """The places of an organization whose submissions the actor may follow."""
+        return sorted(place for place in trackable(actor) if org in ("", place.org))
 
     def one(self, actor: Actor, tracking_id: str) -> Submission:
         """One submission with its findings and result files.
@@ -234,9 +244,8 @@ class Tracking:
     def _filter(self, actor: Actor, query: Query) -> Filter:
         now = self._tools.clock.now()
         oldest = self._oldest(now)
-        places = (each for each in trackable(actor) if query.org in ("", each.org))
         return Filter(
-            places=tuple(sorted(places)),
+            places=tuple(self.places(actor, query.org)),
             since=max(oldest, query.since or oldest),
             principal_id=actor.principal_id,
             now=now,

@@ -266,6 +266,12 @@ def account_ids(tx: Connection, org: str) -> list[str]:
     return list(tx.execute(query.order_by(principals.c.id)).scalars())
 
 
+def acting_names(tx: Connection, org: str, limit: int) -> list[str]:
+    """The names of all that call an organization home and were not stopped, at most limit."""
+    query = select(principals.c.name).where(principals.c.home_org == org, principals.c.active)
+    return list(tx.execute(query.order_by(principals.c.name).limit(limit)).scalars())
+
+
 def names(tx: Connection, ids: Iterable[str]) -> dict[str, str]:
     """The name of each of these principals that is there, by its id."""
     query = select(principals.c.id, principals.c.name)
@@ -461,6 +467,16 @@ def sources(tx: Connection, name_key: str) -> list[SourceRow]:
     return [
         SourceRow(row.source_key, row.succeeded_at, row.closed_until) for row in tx.execute(query)
     ]
+
+
+def closed(tx: Connection, name_keys: Sequence[str], now: datetime) -> dict[str, datetime]:
+    """Which of these names are closed, to whomever, and until when the last closing goes."""
+    kept = sign_in_sources.c
+    until = func.max(kept.closed_until, type_=kept.closed_until.type).label("until")
+    query = select(kept.name_key, until).where(
+        kept.name_key.in_(name_keys), kept.closed_until > now
+    )
+    return {row.name_key: row.until for row in tx.execute(query.group_by(kept.name_key))}
 
 
 def unlock(tx: Connection, name_key: str) -> bool:
