@@ -317,9 +317,12 @@ def _shown(name: str, value: object, zone: str) -> str:
             return str(value)
 
 
-def _either(names: Sequence[str]) -> str:
+def _either(names: Sequence[str]) -> Markup:
     """These names as a choice: Tom Okafor or Priya Raman."""
-    *others, last = names or [_("your administrator")]
+    if not names:
+        return Markup.escape(_("your administrator"))
+    *others, last = [Markup("<bdi>%s</bdi>") % each for each in names]
     if not others:
         return last
-    return _("%(others)s or %(last)s", others=", ".join(others), last=last)
+    values = {"others": Markup(", ").join(others), "last": last}
+    return Markup.escape(_("%(others)s or %(last)s")) % values
