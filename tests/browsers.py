@@ -67,6 +67,11 @@ class Window:
         self.page.locator(f"button{said}, a{said}").first.click()
         self.page.wait_for_load_state("load")
 
+    def sign_out(self) -> None:
+        """By the menu that bears the person's name."""
+        self.page.locator("details.menu summary").click()
+        self.press("Sign out")
+
     def fill(self, label: str, text: str) -> None:
         self.page.get_by_label(label, exact=True).fill(text)
 

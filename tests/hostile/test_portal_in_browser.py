@@ -41,7 +41,7 @@ def signed_in(browser: Browser, portal: str, sqlite_world: World) -> Iterator[Br
     sqlite_world.clock.pass_time(timedelta(seconds=30))
     page.fill("#answer", pyotp.TOTP(SECRET).at(sqlite_world.clock.wall()))
     page.click("main button:has-text('Sign in')")
-    page.wait_for_url("**/account")
+    page.wait_for_url("**/home")
     yield context
     context.close()
 

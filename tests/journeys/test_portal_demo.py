@@ -61,7 +61,7 @@ def test_the_ready_file_names_the_portal_and_its_people(running: Demo) -> None:
 def test_each_person_of_the_demo_signs_in(running: Demo, visitor: Visitor, number: int) -> None:
     somebody = Somebody(running.ready["people"][number])
 
-    page = visitor.sign_in(somebody)  # type: ignore[arg-type]
+    page = visitor.sign_in(somebody, "/account")  # type: ignore[arg-type]
 
     assert page.heading == "Your account"
     assert somebody.email in page.text
@@ -86,5 +86,5 @@ def test_the_people_are_the_same_after_another_start(tmp_path: Path) -> None:
         assert second.ready["people"] == before
         assert second.ready["portal"].startswith("http://localhost:")
         visitor = Visitor(second.ready["portal"])
-        assert visitor.sign_in(Somebody(before[0])).heading == "Your account"  # type: ignore[arg-type]
+        assert visitor.sign_in(Somebody(before[0])).heading == "Home"  # type: ignore[arg-type]
         visitor.close()

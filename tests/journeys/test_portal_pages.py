@@ -37,7 +37,7 @@ def test_nobody_is_kept_out_of_the_sign_in_and_the_account(
         for path in ("/sign-in", "/help", "/nowhere", "/account", "/invitation/x"):
             shown.open(path)
             look(path.strip("/"))
-        shown.open("/sign-in")
+        shown.open("/sign-in?next=/account")
         shown.press("Continue")
         look("sign-in-error")
         shown.fill("User name", maria.email)

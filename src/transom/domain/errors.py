@@ -23,6 +23,8 @@ import math
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from transom.domain.said import said
+
 
 class ExchangeError(Exception):
     """The root. Catch a leaf that you can answer; let the rest pass."""
@@ -33,6 +35,11 @@ class ExchangeError(Exception):
     def message(self) -> str:
         """What happened, why, and what to do, in one to three sentences for a person."""
         return str(self)
+
+    @property
+    def said(self) -> str:
+        """The same, knowing of what it is made where it is more than one plain sentence."""
+        return self.args[0] if self.args else ""
 
 
 class SignInError(ExchangeError):
@@ -47,7 +54,7 @@ class BadCredentials(SignInError):
     code = "bad_credentials"
 
     def __init__(self) -> None:
-        super().__init__("User name or password is not right. Check both and try again.")
+        super().__init__(said("User name or password is not right. Check both and try again."))
 
 
 class GrantInvalid(SignInError):
@@ -84,9 +91,9 @@ class FactorRejected(SignInError):
 
 
 _REJECTED = {
-    "wrong": "That code is not right. Wait for the next code and enter it.",
-    "used": "That code was used already. Wait up to 30 seconds for the next one.",
-    "expired": "That code has expired. Ask for a new one.",
+    "wrong": said("That code is not right. Wait for the next code and enter it."),
+    "used": said("That code was used already. Wait up to 30 seconds for the next one."),
+    "expired": said("That code has expired. Ask for a new one."),
 }
 
 
@@ -160,9 +167,9 @@ class NotFound(ExchangeError):
     code = "not_found"
 
     def __init__(
-        self, what: str, hint: str = "Check the spelling; files end with their retention."
+        self, what: str, hint: str = said("Check the spelling; files end with their retention.")
     ) -> None:
-        super().__init__(f"{what} is not there. {hint}")
+        super().__init__(said("%(what)s is not there. %(hint)s", what=what, hint=hint))
         self.what = what
 
 
@@ -182,7 +189,8 @@ class BadName(Refused):
     code = "bad_name"
 
     def __init__(self, name: str, why: str, *, character: str = "", suggestion: str = "") -> None:
-        super().__init__(why if not suggestion else f"{why} For example {suggestion}.")
+        example = said("%(why)s For example %(suggestion)s.", why=why, suggestion=suggestion)
+        super().__init__(example if suggestion else why)
         self.name = name
         self.why = why
         self.character = character
@@ -195,7 +203,13 @@ class BadParameter(Refused):
     code = "bad_parameter"
 
     def __init__(self, parameter: str, why: str) -> None:
-        super().__init__(f"{parameter}: {why.removesuffix('.')}. Correct it and try again.")
+        super().__init__(
+            said(
+                "%(parameter)s: %(why)s. Correct it and try again.",
+                parameter=parameter,
+                why=why.removesuffix(".") if why.endswith(".") else why,
+            )
+        )
         self.parameter = parameter
         self.why = why
 
@@ -206,7 +220,9 @@ class NotSupported(Refused):
     code = "not_supported"
 
     def __init__(self, operation: str, instead: str) -> None:
-        super().__init__(f"{operation} is not offered here. {instead}")
+        super().__init__(
+            said("%(what)s is not offered here. %(instead)s", what=operation, instead=instead)
+        )
         self.operation = operation
 
 
@@ -237,9 +253,17 @@ class TooMany(Refused):
     ) -> None:
         self.seconds = max(1, math.ceil(retry_after.total_seconds()))
         if limit is None:
-            super().__init__(f"Too many {what}. Try again in {self.seconds} s.")
+            told = said(
+                "Too many %(what)s. Try again in %(seconds)d s.", what=what, seconds=self.seconds
+            )
         else:
-            super().__init__(f"Too many {what}: the limit of {whose} is {limit}.")
+            told = said(
+                "Too many %(what)s: the limit of %(whose)s is %(limit)d.",
+                what=what,
+                whose=whose,
+                limit=limit,
+            )
+        super().__init__(told)
         self.what = what
         self.retry_after = retry_after
         self.limit = limit
@@ -303,8 +327,13 @@ class WrongState(ExchangeError):
 
     def __init__(self, what: str, found: str, wanted: str) -> None:
         super().__init__(
-            f"{what} is {found}; this needs it {wanted}. "
-            "Nothing was changed. Look where it stands before you try again."
+            said(
+                "%(what)s is %(found)s; this needs it %(wanted)s. "
+                "Nothing was changed. Look where it stands before you try again.",
+                what=what,
+                found=found,
+                wanted=wanted,
+            )
         )
         self.what = what
         self.found = found
@@ -317,7 +346,9 @@ class Unavailable(ExchangeError):
     code = "unavailable"
 
     def __init__(self, dependency: str) -> None:
-        super().__init__(f"The {dependency} does not answer. Nothing was done. Try again.")
+        super().__init__(
+            said("The %(what)s does not answer. Nothing was done. Try again.", what=dependency)
+        )
         self.dependency = dependency
 
 

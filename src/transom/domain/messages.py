@@ -27,10 +27,14 @@ class TextMessage:
 
 @dataclass(frozen=True, slots=True)
 class VoiceCall:
-    """A call to a number in the form +15551230142, and the words that are spoken."""
+    """A call to a number in the form +15551230142, and the words that are spoken.
+
+    `language` is the code of theirs; "" is English.
+    """
 
     to: str
     words: str = field(repr=False)
+    language: str = ""
 
 
 Message = Mail | TextMessage | VoiceCall

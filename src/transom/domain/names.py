@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NewType, Self
 
 from transom.domain.errors import BadName
+from transom.domain.said import said
 
 OrgId = NewType("OrgId", str)
 FileName = NewType("FileName", str)
@@ -27,7 +28,7 @@ _ORG = re.compile(r"[0-9]{1,20}")
 _APPLICATION = re.compile(r"[A-Za-z0-9]{1,64}")
 _SUB_SPACE = re.compile(rf"[A-Za-z0-9_]{{1,59}}(?:{ARCHIVE_SUFFIX})?")  # an archive's has 64
 _FILE_CHARACTER = re.compile(r"[A-Za-z0-9:!@,&\-='_.]")
-_ALLOWED = "Use letters, digits and : ! @ , & - = ' _ ."
+_ALLOWED = said("Use letters, digits and : ! @ , & - = ' _ .")
 _SHOWN_IN_ERRORS = 60
 
 
@@ -90,24 +91,33 @@ def _file_name(text: str, limit: int) -> FileName:
         if not _FILE_CHARACTER.fullmatch(character):
             raise BadName(
                 text,
-                f'"{_visible(character)}" is not allowed in file names. {_ALLOWED}',
+                said(
+                    '"%(character)s" is not allowed in file names. %(allowed)s',
+                    character=_visible(character),
+                    allowed=_ALLOWED,
+                ),
                 character=_visible(character),
                 suggestion=_suggestion(text),
             )
     if not text:
-        raise BadName(text, "The file name is empty. Give the file a name.")
+        raise BadName(text, said("The file name is empty. Give the file a name."))
     if text.endswith("."):
         raise BadName(
             text,
-            "A file name cannot end in a dot. Leave it out.",
+            said("A file name cannot end in a dot. Leave it out."),
             character=".",
             suggestion=_suggestion(text),
         )
     if len(text) > limit:
         raise BadName(
             text,
-            f"The file name is {len(text)} bytes long, the limit is {limit}. "
-            f"Shorten it by {len(text) - limit}.",
+            said(
+                "The file name is %(length)d bytes long, the limit is %(limit)d. "
+                "Shorten it by %(excess)d.",
+                length=len(text),
+                limit=limit,
+                excess=len(text) - limit,
+            ),
         )
     return FileName(text)
 

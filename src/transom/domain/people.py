@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from transom.domain.said import Said, said
+
 PROOF_LASTS = timedelta(minutes=10)
 """How long after a factor was proven a change needs no new proof."""
 
@@ -45,21 +47,21 @@ class Role(StrEnum):
         return self in {Role.SUPER_ADMINISTRATOR, Role.ACCOUNT_ADMINISTRATOR}
 
     @property
-    def words(self) -> str:
+    def words(self) -> Said:
         """How it is called for people: "firm user", "operator (support)"."""
         return _TITLES[self]
 
 
 _OPERATOR = frozenset({Role.SUPPORT, Role.ENTITLEMENT, Role.SECURITY, Role.AUDITOR})
-_TITLES: Mapping[Role, str] = MappingProxyType(
+_TITLES: Mapping[Role, Said] = MappingProxyType(
     {
-        Role.USER: "firm user",
-        Role.ACCOUNT_ADMINISTRATOR: "account administrator",
-        Role.SUPER_ADMINISTRATOR: "super account administrator",
-        Role.SUPPORT: "operator (support)",
-        Role.ENTITLEMENT: "operator (entitlement)",
-        Role.SECURITY: "operator (security)",
-        Role.AUDITOR: "operator (auditor)",
+        Role.USER: said("firm user"),
+        Role.ACCOUNT_ADMINISTRATOR: said("account administrator"),
+        Role.SUPER_ADMINISTRATOR: said("super account administrator"),
+        Role.SUPPORT: said("operator (support)"),
+        Role.ENTITLEMENT: said("operator (entitlement)"),
+        Role.SECURITY: said("operator (security)"),
+        Role.AUDITOR: said("operator (auditor)"),
     }
 )
 
@@ -74,7 +76,7 @@ class FactorKind(StrEnum):
     RECOVERY = "recovery"
 
     @property
-    def words(self) -> str:
+    def words(self) -> Said:
         """How it is called for people."""
         return _FACTOR_TITLES[self]
 
@@ -84,13 +86,13 @@ class FactorKind(StrEnum):
         return self in {FactorKind.SMS, FactorKind.CALL}
 
 
-_FACTOR_TITLES: Mapping[FactorKind, str] = MappingProxyType(
+_FACTOR_TITLES: Mapping[FactorKind, Said] = MappingProxyType(
     {
-        FactorKind.AUTHENTICATOR: "authenticator app",
-        FactorKind.PASSKEY: "passkey or security key",
-        FactorKind.SMS: "text message",
-        FactorKind.CALL: "voice call",
-        FactorKind.RECOVERY: "recovery code",
+        FactorKind.AUTHENTICATOR: said("authenticator app"),
+        FactorKind.PASSKEY: said("passkey or security key"),
+        FactorKind.SMS: said("text message"),
+        FactorKind.CALL: said("voice call"),
+        FactorKind.RECOVERY: said("recovery code"),
     }
 )
 
@@ -138,6 +140,8 @@ class Person:
     active: bool = True
     ends_at: datetime | None = None
     enrolled_at: datetime | None = None
+    language: str = ""
+    """What it chose to read, a code such as "es"; "" when it did not choose."""
 
     def may_act(self, now: datetime) -> bool:
         """Whether the person is enrolled, not locked, and has not come to the end date."""
@@ -180,22 +184,30 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """How a person wants pages shown. theme: system, light, dark; density: comfortable, compact."""
+    """How a person wants pages shown. theme: system, light, dark; density: comfortable, compact.
+
+    `language` is a code such as "es"; "" is what the browser asks for.
+    """
 
     theme: str = "system"
     density: str = "comfortable"
     zone: str = "America/New_York"
     slash_focus: bool = True
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """From where a request comes: address, what the browser calls itself, and its device cookie."""
+    """From where a request comes: address, what the browser calls itself, and its device cookie.
+
+    `language` is what its answer is written in.
+    """
 
     source: str
     software: str = ""
     device: str = ""
     request_id: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,8 @@ class GatewayMessenger:
         if isinstance(message, TextMessage):
             resource, what = "Messages", {"Body": message.text}
         else:
-            said = f'<Response><Say loop="2">{escape(message.words)}</Say></Response>'
+            spoken = f' language="{escape(message.language)}"' if message.language else ""
+            said = f'<Response><Say loop="2"{spoken}>{escape(message.words)}</Say></Response>'
             resource, what = "Calls", {"Twiml": said}
         url = f"{provider.url}/2010-04-01/Accounts/{provider.account}/{resource}.json"
         try:

@@ -97,6 +97,7 @@ PERSON = (
 
 def read_person(row: Row[Any]) -> PersonRow:
     """A person out of a row of PERSON."""
+    display = Display(**json.loads(row.display))
     person = Person(
         id=row.id,
         email=row.name,
@@ -107,13 +108,14 @@ def read_person(row: Row[Any]) -> PersonRow:
         active=row.active,
         ends_at=row.ends_at,
         enrolled_at=row.enrolled_at,
+        language=display.language,
     )
     return PersonRow(
         person,
         read_principal(row),
         row.org_active,
         row.org_epoch,
-        Display(**json.loads(row.display)),
+        display,
         row.last_factor,
         row.password_at,
         row.codes_at,

@@ -14,6 +14,7 @@ from transom.core.people.post import Post
 from transom.core.people.rules import Rules
 from transom.core.people.services import People, people_of
 from transom.core.people.vault import Vault
+from transom.frontends.portal import language
 from transom.messages.gateway import GatewayMessenger, Provider
 from transom.messages.nowhere import Nowhere
 from transom.messages.smtp import SmtpMessenger, SmtpServer
@@ -64,7 +65,7 @@ def people_services(
     clock, entropy = chance
     vault, rules = Vault(keys, entropy), rules_of(settings)
     post = Post(identity, messenger or messenger_of(settings), vault, clock, entropy)
-    letters = Letters(rules, ZoneInfo(settings.exchange.time_zone))
+    letters = Letters(rules, ZoneInfo(settings.exchange.time_zone), language.in_language)
     return people_of(Kit(identity, passwords, clock, entropy, vault, post, letters, rules))
 
 

@@ -109,7 +109,7 @@ def test_an_enrolment_by_phone_ends_with_the_codes_kept(
 
     page = visitor.press(again, "Finish", kept="yes")
 
-    assert page.heading == "Your account"
+    assert page.heading == "Home"
     assert "Your access is set up, and you are signed in." in page.text
 
 

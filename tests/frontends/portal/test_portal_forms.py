@@ -14,7 +14,7 @@ def answers(**fields: list[str]) -> Answers:
 def test_a_line_of_text_loses_the_blanks_around_it_and_is_kept_for_the_form() -> None:
     found = answers(label=["  Pixel 9 "])
 
-    assert found.text("label", "a name", 60) == "Pixel 9"
+    assert found.text("label", "Enter a name.", 60) == "Pixel 9"
     assert found.values == {"label": "Pixel 9"}
     assert found.fine
 
@@ -25,7 +25,7 @@ def test_a_line_of_text_loses_the_blanks_around_it_and_is_kept_for_the_form() ->
         ([], "Enter a name."),
         ([""], "Enter a name."),
         (["   "], "Enter a name."),
-        (["a", "b"], "This was sent twice. Enter a name once."),
+        (["a", "b"], "This was sent twice. Enter it once."),
         (["x" * 61], "This is 61 characters long, the limit is 60."),
         (["a\x00b"], "This holds characters that cannot be typed. Type it by hand."),
         (["a\r\nBcc: x"], "This holds characters that cannot be typed. Type it by hand."),
@@ -36,41 +36,41 @@ def test_a_line_of_text_loses_the_blanks_around_it_and_is_kept_for_the_form() ->
 def test_what_is_wrong_with_a_field_is_told_beside_it(values: list[str], told: str) -> None:
     found = answers(label=values)
 
-    assert found.text("label", "a name", 60) == ""
+    assert found.text("label", "Enter a name.", 60) == ""
     assert found.problems == {"label": told}
 
 
 def test_what_may_be_left_out_may_be_left_out() -> None:
     found = answers()
 
-    assert found.text("label", "a name", 60, optional=True) == ""
+    assert found.text("label", "Enter a name.", 60, optional=True) == ""
     assert found.fine
 
 
 def test_a_password_keeps_its_blanks_and_is_never_shown_again() -> None:
     found = answers(password=[" correct horse "])
 
-    assert found.secret("password", "your password", 100) == " correct horse "
+    assert found.secret("password", "Enter your password.", 100) == " correct horse "
     assert found.values == {}
 
 
 @pytest.mark.parametrize("typed", ["482 915", "482-915", " 482915 ", "482\u00a0915"])
 def test_a_code_may_be_typed_with_blanks_and_dashes(typed: str) -> None:
-    assert answers(answer=[typed]).code("answer", "the code", 24) == "482915"
+    assert answers(answer=[typed]).code("answer", "Enter the code.", 24) == "482915"
 
 
 def test_a_code_of_blanks_alone_is_missing() -> None:
     found = answers(answer=["  - "])
 
-    assert found.code("answer", "the code", 24) == ""
+    assert found.code("answer", "Enter the code.", 24) == ""
     assert found.problems == {"answer": "Enter the code."}
 
 
 def test_only_what_was_offered_can_be_chosen() -> None:
     found = answers(theme=["neon"], density=["compact"])
 
-    assert found.chosen("theme", "a theme", ("light", "dark")) == ""
-    assert found.chosen("density", "a density", ("compact",)) == "compact"
+    assert found.chosen("theme", "Choose a theme.", ("light", "dark")) == ""
+    assert found.chosen("density", "Choose a density.", ("compact",)) == "compact"
     assert found.problems == {"theme": "Choose a theme."}
 
 

@@ -15,8 +15,8 @@ from world import World, made
 def test_user_name_password_and_code_open_the_account(visitor: Visitor, maria: Human) -> None:
     page = visitor.sign_in(maria)
 
-    assert (page.status, page.path, page.heading) == (200, "/account", "Your account")
-    assert maria.email in page.text
+    assert (page.status, page.path, page.heading) == (200, "/home", "Home")
+    assert "Maria Alvarez" in page.text
 
 
 def test_each_step_of_the_sign_in_gives_the_session_a_new_id(
@@ -54,14 +54,14 @@ def test_a_wrong_code_is_told_and_the_right_one_still_works(visitor: Visitor, ma
 
     assert page.status == 422
     assert "That code is not right." in page.text
-    assert visitor.press(page, "Sign in", answer=maria.code()).heading == "Your account"
+    assert visitor.press(page, "Sign in", answer=maria.code()).heading == "Home"
 
 
 def test_a_code_may_be_typed_with_a_blank_in_the_middle(visitor: Visitor, maria: Human) -> None:
     code = maria.code()
     page = visitor.press(visitor.give_password(maria), "Sign in", answer=f"{code[:3]} {code[3:]}")
 
-    assert page.heading == "Your account"
+    assert page.heading == "Home"
 
 
 @pytest.mark.parametrize("way", ["Text message", "Voice call"])
@@ -75,7 +75,7 @@ def test_a_code_that_comes_by_phone_opens_the_account(
 
     page = visitor.press(page, "Sign in", answer=code_by_phone(sqlite_world))
 
-    assert page.heading == "Your account"
+    assert page.heading == "Home"
 
 
 def test_to_look_at_a_page_sends_no_code(
@@ -158,6 +158,6 @@ def test_a_remembered_device_is_not_asked_for_a_code_again(
         page = visitor.press(page, "Sign in", answer=maria.code(), remember="yes")
         page = visitor.press(page, "Sign out")
 
-        assert visitor.give_password(maria).heading == "Your account"
+        assert visitor.give_password(maria).heading == "Home"
         assert "1 device is remembered" in visitor.open("/account").text
         visitor.close()

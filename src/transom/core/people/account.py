@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,9 +29,11 @@ from transom.domain.people import (
     Assurance,
     Display,
     FactorKind,
+    Person,
     Session,
     Visit,
 )
+from transom.domain.said import Said, said
 from transom.records import audit, factors, identities, people, person_sessions
 from transom.records.audit import Entry
 from transom.records.factors import FactorRow
@@ -40,6 +43,7 @@ from transom.records.person_sessions import PersonSession
 _PASSWORD = "password"  # noqa: S105 - what wrong ones are counted under
 _THEMES = ("system", "light", "dark")
 _DENSITIES = ("comfortable", "compact")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _MAX_ACTIVITY = 200
 _MAX_NAMES = 2_000
 _NAMES_AT_ONCE = 500
@@ -86,12 +90,15 @@ class Account:
         """Raises NotFound, BadParameter ("label"), ProofNeeded."""
         label = read_label(label)
         if not label:
-            raise BadParameter("label", "a name by which you will know it")
+            raise BadParameter("label", said("a name by which you will know it"))
         with self._kit.identity.transaction() as tx:
             _, row = self._sessions.require_proven(tx, session)
             if not factors.rename(tx, row.person.id, factor_id, label):
                 raise _missing_factor()
             self._kit.note(tx, row.person, visit, "person.factor_renamed", label=label)
+            what = said("A way to sign in was renamed: it is called %(name)s now", name=label)
+            self._kit.tell(tx, row.person, visit, what)
+        self._kit.post.ring()
 
     def remove_factor(self, session: Session, visit: Visit, factor_id: str) -> None:
         """Raises NotFound, WrongState (the last factor stays), ProofNeeded."""
@@ -102,18 +109,24 @@ class Account:
                 raise _missing_factor()
             live = {each.id for each in self._proofs.live(tx, row)} - {FACTOR_ID, factor_id}
             if not live:
-                raise WrongState("This factor", "your last", "not the last: add another one first")
+                raise WrongState(
+                    said("This factor"),
+                    said("your last"),
+                    said("not the last: add another one first"),
+                )
             factors.remove(tx, factor_id)
-            self._tell_old_number(tx, found)
-            words = FactorKind(found.kind).words
+            self._tell_old_number(tx, row.person, visit, found)
             self._kit.note(tx, row.person, visit, "person.factor_removed", kind=found.kind)
-            self._kit.tell(tx, row.person, visit, f"A way to sign in was removed: {words}")
+            what = said("A way to sign in was removed: %(kind)s", kind=FactorKind(found.kind).words)
+            self._kit.tell(tx, row.person, visit, what)
         self._kit.post.ring()
 
-    def _tell_old_number(self, tx: Connection, removed: FactorRow) -> None:
+    def _tell_old_number(
+        self, tx: Connection, person: Person, visit: Visit, removed: FactorRow
+    ) -> None:
         if FactorKind(removed.kind).is_by_phone and self._kit.post.can_call:
             number = self._kit.vault.open(SECRET_PURPOSE, removed.sealed)["number"]
-            self._kit.post.add(tx, self._kit.letters.number_removed(number))
+            self._kit.post.add(tx, self._kit.letters_to(person, visit).number_removed(number))
 
     def new_recovery_codes(self, session: Session, visit: Visit) -> tuple[str, ...]:
         """Ten new codes, shown once; the old ones end. Raises ProofNeeded."""
@@ -121,7 +134,7 @@ class Account:
             _, row = self._sessions.require_proven(tx, session)
             codes = self._proofs.recovery.make(tx, row.person.id)
             self._kit.note(tx, row.person, visit, "person.recovery_codes_made")
-            self._kit.tell(tx, row.person, visit, "New recovery codes were made")
+            self._kit.tell(tx, row.person, visit, said("New recovery codes were made"))
         self._kit.post.ring()
         return codes
 
@@ -142,7 +155,7 @@ class Account:
         fits = found is not None and self._fits(current, found)
         strength = password_rules.judge(new, session.person)
         if fits and not strength.refusal and current == new:
-            raise BadParameter("password", "another one than now")
+            raise BadParameter("password", said("another one than now"))
         stored = (
             self._kit.passwords.store(self._kit.entropy.uuid(), new)
             if fits and not strength.refusal
@@ -157,7 +170,7 @@ class Account:
         if locked is not None:
             raise locked
         if not fits:
-            raise BadParameter("current", "this is not your password now")
+            raise BadParameter("current", said("this is not your password now"))
         if strength.refusal:
             raise BadParameter("password", strength.refusal)
 
@@ -195,7 +208,7 @@ class Account:
         people.forget_devices(tx, person.id)
         people.set_facts(tx, person.id, password_at=now)
         self._kit.note(tx, person, visit, "person.password_changed")
-        self._kit.tell(tx, person, visit, "Your password was changed")
+        self._kit.tell(tx, person, visit, said("Your password was changed"))
 
     # --- sessions --------------------------------------------------------------------------------
 
@@ -215,7 +228,7 @@ class Account:
             _, row = self._sessions.require(tx, session, Assurance.FULL)
             found = person_sessions.to_change(tx, session_id)
             if found is None or found.principal_id != row.person.id:
-                raise NotFound("This session", "It may have ended already.")
+                raise NotFound(said("This session"), said("It may have ended already."))
             self._sessions.end(tx, session_id)
             self._kit.note(tx, row.person, visit, "person.session_ended", session=session_id)
 
@@ -270,11 +283,13 @@ class Account:
             return identities.organization_names(tx, ids)
 
     def set_display(self, session: Session, display: Display) -> None:
-        """Raises BadParameter ("theme", "density", "zone"). Needs no proof."""
+        """Raises BadParameter ("theme", "density", "language", "zone"). Needs no proof."""
         if display.theme not in _THEMES:
             raise BadParameter("theme", f"one of {', '.join(_THEMES)}")
         if display.density not in _DENSITIES:
             raise BadParameter("density", f"one of {', '.join(_DENSITIES)}")
+        if display.language and not _LANGUAGE.fullmatch(display.language):
+            raise BadParameter("language", 'a code such as "es", or nothing')
         try:
             ZoneInfo(display.zone)
         except (ValueError, OSError, KeyError) as wrong:  # ZoneInfoNotFoundError is a KeyError
@@ -284,35 +299,35 @@ class Account:
             people.set_display(tx, row.person.id, display)
 
 
-_ACTIVITY: Mapping[str, str] = MappingProxyType(
+_ACTIVITY: Mapping[str, Said] = MappingProxyType(
     {
-        "person.signed_in": "Signed in",
-        "person.signed_out": "Signed out",
-        "person.password_wrong": "Wrong password",
-        "person.factor_wrong": "Wrong code",
-        "person.enrolled": "Access was set up",
-        "person.password_set": "Password was set",
-        "person.password_changed": "Password was changed",
-        "person.factor_added": "A way to sign in was added",
-        "person.factor_renamed": "A way to sign in was renamed",
-        "person.factor_removed": "A way to sign in was removed",
-        "person.recovery_codes_made": "New recovery codes were made",
-        "person.session_ended": "A session was ended",
-        "person.sessions_ended": "All other sessions were ended",
-        "person.devices_forgotten": "Remembered devices were forgotten",
-        "person.proven": "Confirmed for a change",
+        "person.signed_in": said("Signed in"),
+        "person.signed_out": said("Signed out"),
+        "person.password_wrong": said("Wrong password"),
+        "person.factor_wrong": said("Wrong code"),
+        "person.enrolled": said("Access was set up"),
+        "person.password_set": said("Password was set"),
+        "person.password_changed": said("Password was changed"),
+        "person.factor_added": said("A way to sign in was added"),
+        "person.factor_renamed": said("A way to sign in was renamed"),
+        "person.factor_removed": said("A way to sign in was removed"),
+        "person.recovery_codes_made": said("New recovery codes were made"),
+        "person.session_ended": said("A session was ended"),
+        "person.sessions_ended": said("All other sessions were ended"),
+        "person.devices_forgotten": said("Remembered devices were forgotten"),
+        "person.proven": said("Confirmed for a change"),
     }
 )
 """What a person is shown of the audit trail, in words."""
 
 
-def _told(entry: Entry) -> str:
-    words, facts = _ACTIVITY[entry.action], json.loads(entry.detail)
+def _told(entry: Entry) -> Said:
+    what, facts = _ACTIVITY[entry.action], json.loads(entry.detail)
     by = facts.get("by")
     if by in set(FactorKind):  # 3.11 asks of a class only what is of it
-        return f"{words} with {FactorKind(by).words}"
-    return f"{words} ({by})" if by else words
+        return said("%(what)s with %(factor)s", what=what, factor=FactorKind(by).words)
+    return said("%(what)s (%(by)s)", what=what, by=by) if by else what
 
 
 def _missing_factor() -> NotFound:
-    return NotFound("This way of signing in", "It may have been removed already.")
+    return NotFound(said("This way of signing in"), said("It may have been removed already."))

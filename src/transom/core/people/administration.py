@@ -44,6 +44,7 @@ from transom.domain.people import (
     Role,
     Visit,
 )
+from transom.domain.said import said
 from transom.records import audit, factors, identities, people, person_sessions
 from transom.records.factors import FactorRow
 from transom.records.people import InvitationRow, PersonRow
@@ -166,7 +167,7 @@ class PeopleAdministration:
             ends_at=now + self._kit.rules.invitation_life,
         )
         people.add_invitation(tx, invitation)
-        letter = self._kit.letters.invitation(
+        letter = self._kit.letters.in_language(row.person.language).invitation(
             row.person, link, invitation.ends_at, by, self._kit.entropy.uuid()
         )
         self._kit.post.add(tx, letter, invitation.id)
@@ -346,7 +347,7 @@ class PeopleAdministration:
         people.ask_reset(tx, person_id, helper.person.id, now)
         self._note(tx, actor, "person.reset_asked", row.person, by=helper.person.email)
         visit = Visit(actor.source, request_id=actor.request_id)
-        self._kit.tell(tx, row.person, visit, "An administrator asked to reset your access")
+        self._kit.tell(tx, row.person, visit, said("An administrator asked to reset your access"))
         return Reset(False, helper.person.email, now + RESET_WAITS)  # noqa: FBT003
 
     def _require_may_reset(self, row: PersonRow, helper: PersonRow) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
@@ -24,6 +25,7 @@ from transom.domain.people import (
     Strength,
     Visit,
 )
+from transom.domain.said import Said, said
 from transom.records import factors, identities, people
 from transom.records.people import InvitationRow, PersonRow
 
@@ -117,8 +119,8 @@ class Enrolments:
         at = state.steps.index(step) if step in state.steps else len(state.steps)
         before = [each for each in state.steps[:at] if each not in state.done]
         if before or step not in state.steps:
-            stands = before[0] if before else "without this step"
-            raise WrongState("Your enrolment", f"at the step {stands}", f"at the step {step}")
+            stands = _at(before[0]) if before else said("without this step")
+            raise WrongState(said("Your enrolment"), stands, _at(step))
         return row
 
     # --- password --------------------------------------------------------------------------------
@@ -214,7 +216,7 @@ class Enrolments:
             row, invitation = self._enrolling(tx, session)
             state = self._state(tx, row, invitation)
             if state.now is not None:
-                raise WrongState("Your enrolment", f"at the step {state.now}", "complete")
+                raise WrongState(said("Your enrolment"), _at(state.now), said("complete"))
             kept, _ = self._sessions.require(tx, session, Assurance.ENROLLING)
             self._sessions.replace(tx, kept)
             people.set_enrolled(tx, row.person.id, now)
@@ -222,9 +224,24 @@ class Enrolments:
             lock_out.note_success(tx, Caller(row.person.email, visit.source), now)
             device, cookie = self._sessions.know_device(tx, row, visit, remember=False)
             self._kit.note(tx, row.person, visit, "person.enrolled")
-            self._kit.tell(tx, row.person, visit, "Your access is set up")
+            self._kit.tell(tx, row.person, visit, said("Your access is set up"))
             enrolled = people.find(tx, row.person.id) or row
             opening = Opening(Assurance.FULL, device.id, proven=True)
             entered = self._sessions.open(tx, enrolled, visit, opening)
         self._kit.post.ring()
         return Entered(entered, cookie, device.ends_at)
+
+
+def _at(step: Step) -> Said:
+    return said("at the step %(step)s", step=_STEPS[step])
+
+
+_STEPS: Mapping[Step, Said] = MappingProxyType(
+    {
+        Step.PASSWORD: said("password"),
+        Step.QUESTIONS: said("questions"),
+        Step.FACTOR: said("factor"),
+        Step.ANOTHER: said("another"),
+        Step.RECOVERY: said("recovery"),
+    }
+)

@@ -31,6 +31,7 @@ from transom.domain.people import (
     Step,
     Visit,
 )
+from transom.domain.said import said
 from transom.records import factors, person_sessions
 from transom.records.factors import ChallengeRow, FactorRow
 from transom.records.people import PersonRow
@@ -67,11 +68,11 @@ class FactorSetup:
         with self._kit.identity.transaction() as tx:
             kept, row = self._may_bind(tx, session)
             if kind not in self._proofs.offered_kinds(tx, row.person.org):
-                raise NotSupported(f"A new {kind.words}", "Choose another kind of factor.")
+                raise NotSupported(said("This way to sign in"), said("Choose another one."))
             bound = factors.of(tx, row.person.id)
             if len(bound) >= MAX_FACTORS:
-                raise WrongState("The number of factors", str(MAX_FACTORS), "smaller")
-            given = Given(visit.source, phone, bound)
+                raise WrongState(said("The number of factors"), str(MAX_FACTORS), said("smaller"))
+            given = Given(visit, phone, bound)
             question = self._proofs.kinds[kind].begin(tx, new_id, row.person, given)
             ends_at = min(kept.ends_at, now + _LIFE)
             shown = dict(question.shown)
@@ -115,7 +116,7 @@ class FactorSetup:
             kept, row = self._may_bind(tx, session)
             waiting = factors.asked(tx, kept.id, SET_UP)
             if waiting is None or waiting.id != setup_id:
-                raise NotFound("What you were setting up", "Begin again.")
+                raise NotFound(said("What you were setting up"), said("Begin again."))
             refusal = self._proofs.count_set_up(
                 tx,
                 kept,
@@ -129,7 +130,8 @@ class FactorSetup:
                     tx, row.person, visit, "person.factor_added", kind=made.kind, label=made.label
                 )
                 if row.person.enrolled_at is not None:
-                    what = f"A new way to sign in was added: {FactorKind(made.kind).words}"
+                    kind = FactorKind(made.kind).words
+                    what = said("A new way to sign in was added: %(kind)s", kind=kind)
                     self._kit.tell(tx, row.person, visit, what)
         self._kit.post.ring()
         if refusal is not None:
@@ -180,5 +182,7 @@ def read_label(text: str) -> str:
     """
     label = " ".join(text.split())
     if len(label) > MAX_LABEL or not label.isprintable():
-        raise BadParameter("label", f"at most {MAX_LABEL} printable characters")
+        raise BadParameter(
+            "label", said("at most %(limit)d characters that can be seen", limit=MAX_LABEL)
+        )
     return label

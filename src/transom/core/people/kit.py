@@ -63,9 +63,13 @@ class Kit:
             ),
         )
 
+    def letters_to(self, person: Person, visit: Visit) -> Letters:
+        """Letters in the language that this person chose, else in that of its visit."""
+        return self.letters.in_language(person.language or visit.language)
+
     def tell(self, tx: Connection, person: Person, visit: Visit, what: str) -> None:
         """Let the person be told by mail of something that matters."""
-        letter = self.letters.notice(
+        letter = self.letters_to(person, visit).notice(
             person, self.entropy.uuid(), what, self.clock.now(), visit.source
         )
         self.post.add(tx, letter)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
@@ -11,14 +11,33 @@ from zoneinfo import ZoneInfo
 from transom.core.people.rules import Rules
 from transom.domain.messages import Mail, TextMessage, VoiceCall
 from transom.domain.people import Person
+from transom.domain.said import Said, said
+
+Translate = Callable[[str, str], str]
+"""A sentence in the language of a code; in English where there is none of that code."""
+
+_MONTHS = (
+    *(said("Jan"), said("Feb"), said("Mar"), said("Apr"), said("May"), said("Jun")),
+    *(said("Jul"), said("Aug"), said("Sep"), said("Oct"), said("Nov"), said("Dec")),
+)
+
+
+def _in_english(_code: str, text: str) -> str:
+    return text
 
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """Writes to people, in the operator's name and time zone."""
+    """Writes to people, in the operator's name and time zone and in one language."""
 
     rules: Rules
     zone: ZoneInfo
+    translate: Translate = _in_english
+    language: str = ""
+
+    def in_language(self, code: str) -> Letters:
+        """The same in another language."""
+        return replace(self, language=code)
 
     def invitation(
         self, person: Person, link: str, ends_at: datetime, by: str, mail_id: str
@@ -28,15 +47,24 @@ class Letters:
         return self._mail(
             person,
             mail_id,
-            f"Set up your access to {title}",
+            said("Set up your access to %(title)s", title=title),
             [
-                (
-                    f"{by} has invited you to {title}, as {person.role.words} of "
-                    f"{person.org_name} ({person.org}). Your user name is {person.email}."
+                said(
+                    "%(by)s has invited you to %(title)s, as %(role)s of %(org_name)s (%(org)s). "
+                    "Your user name is %(email)s.",
+                    by=by,
+                    title=title,
+                    role=person.role.words,
+                    org_name=person.org_name,
+                    org=person.org,
+                    email=person.email,
                 ),
-                f"Open this link and choose Start. It works once, until {self._told(ends_at)}.",
+                said(
+                    "Open this link and choose Start. It works once, until %(moment)s.",
+                    moment=self._moment(ends_at),
+                ),
                 f"{self.rules.url}/invitation/{link}",
-                (
+                said(
                     "You will choose a password and set up a second factor: have your phone or "
                     "security key at hand. If you did not expect this mail, do nothing."
                 ),
@@ -48,11 +76,15 @@ class Letters:
         return self._mail(
             person,
             mail_id,
-            f"{self.rules.title}: {what}",
+            said("%(title)s: %(what)s", title=self.rules.title, what=what),
             [
-                f"{what}.",
-                f"When: {self._told(at)}. From: {source or 'the operator'}.",
-                (
+                said("%(what)s.", what=what),
+                said(
+                    "When: %(moment)s. From: %(source)s.",
+                    moment=self._moment(at),
+                    source=source or said("the operator"),
+                ),
+                said(
                     "If this was you, all is well. If not, sign in, end the other sessions "
                     "and change your password, and tell your administrator."
                 ),
@@ -62,32 +94,50 @@ class Letters:
 
     def code(self, number: str, code: str) -> TextMessage:
         """A code by text message. The last line lets browsers fill it in on our page only."""
-        words = f"{code} is your {self.rules.title} code. Nobody from us will ask you for it."
-        return TextMessage(number, f"{words}\n\n@{self.rules.host} #{code}")
+        words = said(
+            "%(code)s is your %(title)s code. Nobody from us will ask you for it.",
+            code=code,
+            title=self.rules.title,
+        )
+        return TextMessage(number, f"{self._told(words)}\n\n@{self.rules.host} #{code}")
 
     def spoken_code(self, number: str, code: str) -> VoiceCall:
         """A code by voice call, digit by digit."""
         digits = ", ".join(code)
-        return VoiceCall(number, f"Your {self.rules.title} code is: {digits}.")
+        words = said("Your %(title)s code is: %(digits)s.", title=self.rules.title, digits=digits)
+        return VoiceCall(number, self._told(words), self.language)
 
     def number_removed(self, number: str) -> TextMessage:
         """What the old number is told when it stops being a factor."""
-        words = "This number no longer signs you in to"
-        return TextMessage(number, f"{words} {self.rules.title}. If that was not you, act now.")
+        words = said(
+            "This number no longer signs you in to %(title)s. If that was not you, act now.",
+            title=self.rules.title,
+        )
+        return TextMessage(number, self._told(words))
 
-    def _told(self, at: datetime) -> str:
+    def _moment(self, at: datetime) -> Said:
         local = at.astimezone(self.zone)
-        return f"{local:%B} {local.day}, {local:%Y}, {local:%H:%M %Z}"
+        return said(
+            "%(month)s %(day)d, %(year)d, %(time)s",
+            month=_MONTHS[local.month - 1],
+            day=local.day,
+            year=local.year,
+            time=f"{local:%H:%M %Z}",
+        )
+
+    def _told(self, text: str) -> str:
+        return self.translate(self.language, text)
 
     def _mail(self, person: Person, mail_id: str, subject: str, body: Sequence[str]) -> Mail:
-        paragraphs = [f"Hello {person.name},", *body]
+        hello = said("Hello %(name)s,", name=person.name)
+        title, paragraphs = self._told(subject), [self._told(each) for each in (hello, *body)]
         text = "\n\n".join(paragraphs) + "\n"
-        html = "\n".join(f"<p>{self._html(each)}</p>" for each in paragraphs)
+        html = "\n".join(f'<p dir="auto">{self._html(each)}</p>' for each in paragraphs)
         page = (
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            f"<title>{escape(subject)}</title></head><body>\n{html}\n</body></html>\n"
+            f'<!doctype html><html lang="{self.language or "en"}"><head><meta charset="utf-8">'
+            f"<title>{escape(title)}</title></head><body>\n{html}\n</body></html>\n"
         )
-        return Mail(person.email, subject, text, page, mail_id)
+        return Mail(person.email, title, text, page, mail_id)
 
     def _html(self, paragraph: str) -> str:
         shown = escape(paragraph)

@@ -12,6 +12,7 @@ import re
 from itertools import pairwise
 
 from transom.domain.people import MAX_PASSWORD, MIN_PASSWORD, Person, Strength
+from transom.domain.said import said
 
 _COMMON = frozenset(
     """
@@ -37,14 +38,14 @@ _RUNS = (
     "qwertzuiopasdfghjklyxcvbnm",
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
 )
-_WORDS = ("very weak", "weak", "fair", "good", "strong")
+_WORDS = (said("very weak"), said("weak"), said("fair"), said("good"), said("strong"))
 _BITS = (30, 45, 60, 80)
 """Where each score begins, in bits of a rough estimate."""
 _SHORTEST_PART = 4
 _FEW_CHARACTERS = 5
 _RUN = 3
 
-_COMMON_REFUSAL = "this password is easy to guess; three or four unrelated words work well"
+_COMMON_REFUSAL = said("this password is easy to guess; three or four unrelated words work well")
 
 
 def judge(password: str, person: Person) -> Strength:
@@ -59,15 +60,19 @@ def judge(password: str, person: Person) -> Strength:
 
 def _refusal(password: str, person: Person) -> str:
     if not password.isprintable():
-        return "use characters that can be seen, and blanks"
+        return said("use characters that can be seen, and blanks")
     if len(password) < MIN_PASSWORD:
-        return f"at least {MIN_PASSWORD} characters; this has {len(password)}"
+        return said(
+            "at least %(least)d characters; this has %(length)d",
+            least=MIN_PASSWORD,
+            length=len(password),
+        )
     if len(password) > MAX_PASSWORD:
-        return f"at most {MAX_PASSWORD} characters"
+        return said("at most %(limit)d characters", limit=MAX_PASSWORD)
     lower = password.lower()
     for part in _own_parts(person):
         if part in lower and len(lower.replace(part, "")) < MIN_PASSWORD:
-            return "choose one without your name, your address or your organization"
+            return said("choose one without your name, your address or your organization")
     if _is_common(lower):
         return _COMMON_REFUSAL
     return ""

@@ -25,6 +25,7 @@ from transom.core.people.vault import Broken
 from transom.domain.errors import FactorPaused, FactorRejected, LockedOut, NotFound, SignInError
 from transom.domain.identity import Standing
 from transom.domain.people import Assurance, Challenge, Factor, FactorKind, Period, Visit
+from transom.domain.said import said
 from transom.records import factors, identities, people, person_sessions
 from transom.records.factors import ChallengeRow, FactorRow
 from transom.records.people import PersonRow
@@ -116,7 +117,7 @@ class Proofs:
         for each in self.live(tx, row):
             if each.id == factor_id:
                 return each
-        raise NotFound("This way of signing in", "Choose another one.")
+        raise NotFound(said("This way of signing in"), said("Choose another one."))
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -138,9 +139,9 @@ class Proofs:
             return Challenge(factor, kept.ends_at)
         found = factors.find(tx, row.person.id, factor.id)
         if found is None:
-            raise NotFound("This way of signing in", "Choose another one.")
+            raise NotFound(said("This way of signing in"), said("Choose another one."))
         kind, new_id = self.kinds[factor.kind], self._kit.entropy.uuid()
-        question = kind.challenge(tx, new_id, found, visit.source)
+        question = kind.challenge(tx, new_id, found, visit)
         if kind.needs_asking:
             sealed = self._kit.vault.seal(CHALLENGE_PURPOSE, dict(question.data))
             asked = ChallengeRow(

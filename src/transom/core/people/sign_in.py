@@ -39,6 +39,7 @@ from transom.domain.people import (
     Session,
     Visit,
 )
+from transom.domain.said import said
 from transom.records import factors, grants, identities, people
 from transom.records.people import Device, PersonRow
 from transom.records.person_sessions import PersonSession

@@ -5,8 +5,10 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from transom.domain.errors import NotFound
+from transom.domain.said import said
 from transom.frontends.portal.calls import Acting, Call, Organization
 from transom.frontends.portal.cookies import Cookie
+from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.route import FULL, Route
 from transom.frontends.portal.signing_in import HOME
 
@@ -51,10 +53,11 @@ def _matches(organization: Organization, wanted: str) -> bool:
 
 async def switch(call: Call) -> Response:
     """Act for another organization from now on."""
-    wanted = call.answers.text("org", "an organization", 20)
+    wanted = call.answers.text("org", _("Choose an organization."), 20)
     acting = call.acting
     if acting is None or wanted not in {each.id for each in acting.organizations}:
-        raise NotFound("This organization", "You may not act for it, or it is not there.")
+        hint = said("You may not act for it, or it is not there.")
+        raise NotFound(said("This organization"), hint)
     response = call.onward(HOME)
     call.around.jar.put(response, Cookie.ORG, wanted)
     return response

@@ -25,7 +25,7 @@ from transom.frontends.portal.kept import Keeper, Kept
 from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.notices import NOTICES
 from transom.frontends.portal.pages import Pages, Site, redirect
-from transom.frontends.portal.watching import Watching, written
+from transom.frontends.portal.watching import Since, Watching
 from transom.frontends.workers import Workers
 from transom.ports import Clock, Entropy
 
@@ -197,7 +197,7 @@ class Call:
             "path": self.path,
             "wanted_page": self.query.get("next", ""),
             "acting": self.acting,
-            "position": written(self.began_at),
+            "position": Since(self.began_at, is_page=True),
             "seconds_left": self.seconds_left,
             "seconds_until": self.seconds_until,
             "notice": self._lost() or self._noticed(),

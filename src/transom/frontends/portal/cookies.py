@@ -30,6 +30,8 @@ class Cookie(StrEnum):
     """Makes this browser a known one."""
     THEME = "theme"
     """light or dark, for pages before the sign-in."""
+    LANGUAGE = "language"
+    """What to speak, for pages before the sign-in."""
     NOTICE = "notice"
     """The code of a notice for the next page."""
     ORG = "org"

@@ -11,6 +11,8 @@ from transom.domain.errors import BadParameter
 from transom.domain.people import MAX_PASSWORD, QUESTIONS_ASKED, Enrolment, Step
 from transom.frontends.portal.calls import Call
 from transom.frontends.portal.forms import sentence
+from transom.frontends.portal.language import gettext as _
+from transom.frontends.portal.language import translated
 from transom.frontends.portal.setting_up import ENROLMENT
 from transom.frontends.portal.signing_in import HOME
 
@@ -38,7 +40,7 @@ async def step(call: Call) -> Response:
 
 async def password(call: Call) -> Response:
     """Step 1: a password."""
-    chosen = call.answers.secret("password", "a password", MAX_PASSWORD)
+    chosen = call.answers.secret("password", _("Enter a password."), MAX_PASSWORD)
     if call.answers.fine:
         try:
             await call.run_slow(
@@ -54,11 +56,11 @@ async def password(call: Call) -> Response:
 
 async def strength(call: Call) -> Response:
     """How strong a password would be, in words, while it is typed."""
-    chosen = call.answers.secret("password", "a password", MAX_PASSWORD)
+    chosen = call.answers.secret("password", _("Enter a password."), MAX_PASSWORD)
     told = ""
     if call.answers.fine:
         found = await call.run(call.people.enrolment.judge, call.session, chosen)
-        told = found.refusal or found.words
+        told = translated(found.refusal or found.words)
     return call.page("strength.html", told=told)
 
 
@@ -67,11 +69,11 @@ async def questions(call: Call) -> Response:
     known = await call.run(call.people.enrolment.questions)
     chosen: dict[str, str] = {}
     for number in range(1, QUESTIONS_ASKED + 1):
-        asked = call.answers.chosen(f"question{number}", "a question", known)
-        answer = call.answers.secret(f"answer{number}", "an answer", MAX_ANSWER)
+        asked = call.answers.chosen(f"question{number}", _("Choose a question."), known)
+        answer = call.answers.secret(f"answer{number}", _("Enter an answer."), MAX_ANSWER)
         if asked in chosen:
             call.answers.problem(
-                f"question{number}", "Choose a question that you have not chosen yet."
+                f"question{number}", _("Choose a question that you have not chosen yet.")
             )
         elif asked:
             chosen[asked] = answer
@@ -105,7 +107,7 @@ async def finish(call: Call) -> Response:
     """The end: the codes are kept, and the person is signed in."""
     if not call.answers.ticked("kept"):
         call.answers.problem(
-            "kept", "Tick this once you have kept the codes. If you did not, make new ones."
+            "kept", _("Tick this once you have kept the codes. If you did not, make new ones.")
         )
         state = await call.run(call.people.enrolment.state, call.session)
         return call.page("enrol_codes.html", 422, state=state, codes=())

@@ -10,6 +10,9 @@ from urllib.parse import parse_qs
 from starlette.types import Receive, Scope
 
 from transom.domain.errors import BadParameter, TooLarge
+from transom.domain.said import said
+from transom.frontends.portal.language import gettext as _
+from transom.frontends.portal.language import translated
 from transom.frontends.requests import header, small_body
 
 _MAX_BODY = 64 * 1024
@@ -27,7 +30,7 @@ async def read(scope: Scope, receive: Receive) -> Raw:
         TooLarge: it is longer than any form of ours.
     """
     if header(scope, "content-type").partition(";")[0].strip().lower() != _MEDIA_TYPE:
-        raise BadParameter("form", "send it as the page does")
+        raise BadParameter("form", said("send it as the page does"))
     declared = header(scope, "content-length")
     if declared.isdigit() and int(declared) > _MAX_BODY:
         raise TooLarge(_MAX_BODY)
@@ -40,13 +43,14 @@ async def read(scope: Scope, receive: Receive) -> Raw:
             errors="strict",
         )
     except ValueError as wrong:  # not ASCII, not UTF-8 once decoded, too many fields
-        raise BadParameter("form", "it cannot be read") from wrong
+        raise BadParameter("form", said("it cannot be read")) from wrong
 
 
 @dataclass(slots=True)
 class Answers:
     """The fields of one form, checked one by one; what is wrong is kept by field.
 
+    `ask` is the sentence that stands beside a field where nothing was entered or chosen.
     `values` are for the form shown again; secrets are never among them.
     """
 
@@ -54,31 +58,31 @@ class Answers:
     values: dict[str, str] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
 
-    def text(self, name: str, label: str, limit: int, *, optional: bool = False) -> str:
+    def text(self, name: str, ask: str, limit: int, *, optional: bool = False) -> str:
         """A line of text without blanks around it; "" when something is wrong with it."""
-        value = self._one(name, label, limit, optional=optional).strip()
+        value = self._one(name, ask, limit, optional=optional).strip()
         self.values[name] = value
         if not value and not optional and name not in self.problems:
-            self.problem(name, f"Enter {label}.")
+            self.problem(name, ask)
         return value
 
-    def secret(self, name: str, label: str, limit: int) -> str:
+    def secret(self, name: str, ask: str, limit: int) -> str:
         """A password or code, exactly as typed; never shown again."""
-        return self._one(name, label, limit, optional=False)
+        return self._one(name, ask, limit, optional=False)
 
-    def code(self, name: str, label: str, limit: int) -> str:
+    def code(self, name: str, ask: str, limit: int) -> str:
         """A code that people type with blanks and dashes; "" when something is wrong with it."""
-        typed = self._one(name, label, limit, optional=False)
+        typed = self._one(name, ask, limit, optional=False)
         code = "".join(each for each in typed if each not in " -\u00a0")
         if typed and not code:
-            self.problem(name, f"Enter {label}.")
+            self.problem(name, ask)
         return code
 
-    def chosen(self, name: str, label: str, options: Iterable[str]) -> str:
+    def chosen(self, name: str, ask: str, options: Iterable[str]) -> str:
         """One of these options; "" when it is none."""
-        value = self._one(name, label, _MAX_BODY, optional=True)
+        value = self._one(name, ask, _MAX_BODY, optional=True)
         if value not in options:
-            self.problem(name, f"Choose {label}.")
+            self.problem(name, ask)
             return ""
         self.values[name] = value
         return value
@@ -98,17 +102,18 @@ class Answers:
         """Whether nothing is wrong so far."""
         return not self.problems
 
-    def _one(self, name: str, label: str, limit: int, *, optional: bool) -> str:
+    def _one(self, name: str, ask: str, limit: int, *, optional: bool) -> str:
         found = self.raw.get(name, ())
         value = found[0] if found else ""
         if len(found) > 1:
-            self.problem(name, f"This was sent twice. Enter {label} once.")
+            self.problem(name, _("This was sent twice. Enter it once."))
         elif not value and not optional:
-            self.problem(name, f"Enter {label}.")
+            self.problem(name, ask)
         elif len(value) > limit:
-            self.problem(name, f"This is {len(value)} characters long, the limit is {limit}.")
+            told = _("This is %(length)d characters long, the limit is %(limit)d.")
+            self.problem(name, told % {"length": len(value), "limit": limit})
         elif not _is_writable(value):
-            self.problem(name, "This holds characters that cannot be typed. Type it by hand.")
+            self.problem(name, _("This holds characters that cannot be typed. Type it by hand."))
         else:
             return value
         return ""
@@ -127,4 +132,5 @@ _TURNERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 def sentence(why: str) -> str:
     """The reason of a refusal, as it stands beside a field."""
-    return f"{why[:1].upper()}{why[1:].removesuffix('.')}."
+    words = translated(why)
+    return f"{words[:1].upper()}{words[1:].removesuffix('.')}."

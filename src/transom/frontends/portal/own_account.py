@@ -9,8 +9,11 @@ from starlette.responses import Response
 
 from transom.domain.errors import BadParameter, NotFound, WrongState
 from transom.domain.people import MAX_LABEL, MAX_PASSWORD, Display, Factor
+from transom.domain.said import said
 from transom.frontends.portal.calls import Call, with_next
 from transom.frontends.portal.forms import sentence
+from transom.frontends.portal.language import LANGUAGES
+from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.setting_up import ACCOUNT
 from transom.frontends.portal.signing_in import MAX_SECRET
 
@@ -67,7 +70,7 @@ async def ask_rename(call: Call) -> Response:
 async def rename(call: Call) -> Response:
     """Give a factor another name."""
     factor = await _factor(call)
-    label = call.answers.text("label", "a name", MAX_LABEL)
+    label = call.answers.text("label", _("Enter a name."), MAX_LABEL)
     if call.answers.fine:
         account = call.people.account
         try:
@@ -119,8 +122,8 @@ async def ask_password(call: Call) -> Response:
 
 async def password(call: Call) -> Response:
     """Change the password."""
-    current = call.answers.secret("current", "your present password", MAX_SECRET)
-    new = call.answers.secret("password", "a new password", MAX_PASSWORD)
+    current = call.answers.secret("current", _("Enter your present password."), MAX_SECRET)
+    new = call.answers.secret("password", _("Enter a new password."), MAX_PASSWORD)
     if call.answers.fine:
         change = call.people.account.change_password
         try:
@@ -157,16 +160,18 @@ async def forget_devices(call: Call) -> Response:
 async def display(call: Call) -> Response:
     """How pages look."""
     answers = call.answers
-    theme = answers.chosen("theme", "a theme", ("system", "light", "dark"))
-    density = answers.chosen("density", "a density", ("comfortable", "compact"))
-    zone = answers.text("zone", "a time zone", _MAX_ZONE)
+    theme = answers.chosen("theme", _("Choose a theme."), ("system", "light", "dark"))
+    density = answers.chosen("density", _("Choose a density."), ("comfortable", "compact"))
+    code = answers.chosen("language", _("Choose a language."), ("", *LANGUAGES))
+    zone = answers.text("zone", _("Choose a time zone."), _MAX_ZONE)
     if answers.fine and zone not in available_timezones():
-        answers.problem("zone", "Choose a time zone.")
-    wanted = Display(theme, density, zone, call.session.display.slash_focus)
+        answers.problem("zone", _("Choose a time zone."))
+    wanted = Display(theme, density, zone, call.session.display.slash_focus, code)
     if answers.fine:
         await call.run(call.people.account.set_display, call.session, wanted)
         response = call.onward(HOME, "display-set")
         call.hand_theme(response, theme)
+        call.hand_language(response, code)
         return response
     return await show(call, 422)
 
@@ -176,7 +181,7 @@ async def _factor(call: Call) -> Factor:
     for each in view.factors:
         if each.id == call.parts[0]:
             return each
-    raise NotFound("This way to sign in", "It may have been removed meanwhile.")
+    raise NotFound(said("This way to sign in"), said("It may have been removed meanwhile."))
 
 
 def proof_then(call: Call) -> Response:

@@ -8,17 +8,18 @@ from starlette.responses import Response
 
 from transom.domain.errors import FactorPaused, FactorRejected, NotFound, TooMany, Unavailable
 from transom.domain.people import Assurance, Challenge, Factor, FactorKind
+from transom.domain.said import said
 from transom.frontends.portal.calls import Call, with_next
+from transom.frontends.portal.language import gettext as _
+from transom.frontends.portal.language import marked, ngettext
 from transom.frontends.portal.signing_in import HOME, MAX_ANSWER, next_of, onward_of
 
 MAX_CODE = 64
 _WRONG = {
-    "wrong": "That code is not right. Wait for the next code in your app and enter it.",
-    "used": "That code was used already. Wait up to 30 seconds for the next one.",
-    "expired": "That code has expired. Ask for a new one.",
+    "wrong": marked("That code is not right. Wait for the next code in your app and enter it."),
+    "used": marked("That code was used already. Wait up to 30 seconds for the next one."),
+    "expired": marked("That code has expired. Ask for a new one."),
 }
-_WRONG_ANSWER = "That passkey or key did not fit. Try again, or use another way."
-_WRONG_RECOVERY = "That recovery code is not right, or was used. Each one works once."
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,9 @@ class Proof:
         factors = await call.run(call.people.sign_in.factors, call.session)
         chosen = _required(factors, call)
         if chosen.kind is FactorKind.PASSKEY:
-            answer = call.answers.secret("answer", "your passkey's answer", MAX_ANSWER)
+            answer = call.answers.secret("answer", _("Use your passkey."), MAX_ANSWER)
         else:
-            answer = call.answers.code("answer", "the code", MAX_CODE)
+            answer = call.answers.code("answer", _("Enter the code."), MAX_CODE)
         remember = call.answers.ticked("remember")
         if not call.answers.fine:
             return await self._again(call, chosen, factors)
@@ -136,25 +137,29 @@ def _first(factors: tuple[Factor, ...]) -> Factor | None:
 
 
 def _required(factors: tuple[Factor, ...], call: Call) -> Factor:
-    wanted = call.answers.secret("factor", "a way to sign in", MAX_CODE)
+    wanted = call.answers.secret("factor", _("Choose a way to sign in."), MAX_CODE)
     for each in factors:
         if each.id == wanted:
             return each
-    raise NotFound("This way to sign in", "Choose another one.")
+    raise NotFound(said("This way to sign in"), said("Choose another one."))
 
 
 def _why(chosen: Factor, error: FactorRejected) -> str:
     if chosen.kind is FactorKind.PASSKEY:
-        return _WRONG_ANSWER
+        return _("That passkey or key did not fit. Try again, or use another way.")
     if chosen.kind is FactorKind.RECOVERY:
-        return _WRONG_RECOVERY
+        return _("That recovery code is not right, or was used. Each one works once.")
     if chosen.kind.is_by_phone and error.why == "wrong":
-        return "That code is not right. Look at the newest message and enter its code."
-    return _WRONG[error.why]
+        return _("That code is not right. Look at the newest message and enter its code.")
+    return _(_WRONG[error.why])
 
 
 def _not_sent(error: TooMany | Unavailable) -> str:
     if isinstance(error, TooMany):
         minutes = -(-error.seconds // 60)
-        return f"No more codes can be sent now. Try again in {minutes} min, or use another way."
-    return "The code could not be sent. Try again, or use another way."
+        return ngettext(
+            "No more codes can be sent now. Try again in %(num)d minute, or use another way.",
+            "No more codes can be sent now. Try again in %(num)d minutes, or use another way.",
+            minutes,
+        )
+    return _("The code could not be sent. Try again, or use another way.")

@@ -9,16 +9,19 @@ from starlette.responses import Response
 
 from transom.domain.errors import BadParameter, FactorRejected, NotFound, TooMany, Unavailable
 from transom.domain.people import MAX_LABEL, Assurance, FactorKind, Setup
+from transom.domain.said import said
 from transom.frontends.portal.calls import Call, with_next
 from transom.frontends.portal.forms import sentence
+from transom.frontends.portal.language import gettext as _
+from transom.frontends.portal.language import marked, ngettext
 from transom.frontends.portal.proving import MAX_CODE
 from transom.frontends.portal.signing_in import MAX_ANSWER
 
 MAX_PHONE = 32
 _WRONG = {
-    "wrong": "That code is not right. Wait for the next code and enter it.",
-    "used": "That code was used already. Wait up to 30 seconds for the next one.",
-    "expired": "That code has expired. Begin again.",
+    "wrong": marked("That code is not right. Wait for the next code and enter it."),
+    "used": marked("That code was used already. Wait up to 30 seconds for the next one."),
+    "expired": marked("That code has expired. Begin again."),
 }
 
 
@@ -48,7 +51,7 @@ class SettingUp:
     async def begin_phone(self, call: Call) -> Response:
         """Send a code to this number."""
         kind = self._phone_kind(call.parts[0])
-        number = call.answers.text("phone", "your number", MAX_PHONE)
+        number = call.answers.text("phone", _("Enter your number."), MAX_PHONE)
         status = 422
         if call.answers.fine:
             try:
@@ -57,13 +60,16 @@ class SettingUp:
                 call.answers.problem("phone", sentence(wrong.why))
             except TooMany as error:
                 minutes = -(-error.seconds // 60)
-                call.answers.problem(
-                    "phone", f"No more codes can be sent at the moment. Try again in {minutes} min."
+                told = ngettext(
+                    "No more codes can be sent at the moment. Try again in %(num)d minute.",
+                    "No more codes can be sent at the moment. Try again in %(num)d minutes.",
+                    minutes,
                 )
+                call.answers.problem("phone", told)
                 status = 429
             except Unavailable:
                 call.answers.problem(
-                    "phone", "The code could not be sent. Try again, or choose another way."
+                    "phone", _("The code could not be sent. Try again, or choose another way.")
                 )
                 status = 503
             else:
@@ -73,7 +79,9 @@ class SettingUp:
     async def begin(self, call: Call) -> Response:
         """Begin with an authenticator or a passkey."""
         kinds = await self._kinds(call)
-        wanted = call.answers.chosen("kind", "one of these ways", [each.value for each in kinds])
+        wanted = call.answers.chosen(
+            "kind", _("Choose one of these ways."), [each.value for each in kinds]
+        )
         if not call.answers.fine:
             return call.page("factor_choose.html", 422, where=self, kinds=kinds)
         kind = FactorKind(wanted)
@@ -95,14 +103,15 @@ class SettingUp:
     async def confirm(self, call: Call) -> Response:
         """Prove it once; only then it counts."""
         setup = await call.run(call.people.setup.pending, call.session)
-        label = call.answers.text("label", "a name for it", MAX_LABEL, optional=True)
-        wanted = call.answers.secret("setup", "the set-up", MAX_CODE)
+        label = call.answers.text("label", _("Enter a name for it."), MAX_LABEL, optional=True)
+        wanted = call.answers.secret("setup", _("Begin again."), MAX_CODE)
         if setup is None or setup.id != wanted:
-            raise NotFound("This set-up", "Begin it again: a newer one replaces the older.")
+            hint = said("Begin it again: a newer one replaces the older.")
+            raise NotFound(said("This set-up"), hint)
         if setup.kind is FactorKind.PASSKEY:
-            answer = call.answers.secret("answer", "your device's answer", MAX_ANSWER)
+            answer = call.answers.secret("answer", _("Use your device."), MAX_ANSWER)
         else:
-            answer = call.answers.code("answer", "the code", MAX_CODE)
+            answer = call.answers.code("answer", _("Enter the code."), MAX_CODE)
         if not call.answers.fine:
             return self._page(call, setup, 422)
         try:
@@ -138,7 +147,7 @@ class SettingUp:
         for kind in (FactorKind.SMS, FactorKind.CALL):
             if kind.value == text:
                 return kind
-        raise NotFound("This way to sign in", "Choose another one.")
+        raise NotFound(said("This way to sign in"), said("Choose another one."))
 
 
 ENROLMENT = SettingUp("/enrolment/factor", done="/enrolment", leave="/enrolment")
@@ -147,5 +156,5 @@ ACCOUNT = SettingUp("/account/factor", done="/account", leave="/account", notice
 
 def _why(setup: Setup, error: FactorRejected) -> str:
     if setup.kind is FactorKind.PASSKEY:
-        return "What your device answered did not fit. Try again, or choose another way."
-    return _WRONG[error.why]
+        return _("What your device answered did not fit. Try again, or choose another way.")
+    return _(_WRONG[error.why])

@@ -8,6 +8,9 @@ from transom.domain.errors import BadCredentials, FactorRejected, LockedOut
 from transom.domain.people import Assurance, Session
 from transom.frontends.portal.calls import Call, with_next
 from transom.frontends.portal.cookies import Cookie
+from transom.frontends.portal.errors import sentences
+from transom.frontends.portal.language import gettext as _
+from transom.frontends.portal.language import told_of
 
 START = "/sign-in"
 HOME = "/home"
@@ -25,10 +28,10 @@ async def start(call: Call) -> Response:
 
 async def password(call: Call) -> Response:
     """Step 2. Any name gets here: whether it is known shows nowhere."""
-    email = call.answers.text("email", "your user name", MAX_EMAIL)
+    email = call.answers.text("email", _("Enter your user name."), MAX_EMAIL)
     if call.answers.fine and "@" not in email:
         call.answers.problem(
-            "email", "Your user name is your e-mail address, such as name@firm.example."
+            "email", _("Your user name is your e-mail address, such as name@firm.example.")
         )
     if not call.answers.fine:
         return call.page("sign_in.html", 422, next=next_of(call))
@@ -37,14 +40,14 @@ async def password(call: Call) -> Response:
 
 async def enter(call: Call) -> Response:
     """Check name and password; then the factor, in a session of its own."""
-    email = call.answers.text("email", "your user name", MAX_EMAIL)
-    secret = call.answers.secret("password", "your password", MAX_SECRET)
+    email = call.answers.text("email", _("Enter your user name."), MAX_EMAIL)
+    secret = call.answers.secret("password", _("Enter your password."), MAX_SECRET)
     if not call.answers.fine:
         return call.page("sign_in_password.html", 422, email=email, next=next_of(call))
     try:
         entered = await call.run_slow(call.people.sign_in.begin, call.visit, email, secret)
     except BadCredentials as wrong:
-        call.answers.problem("password", wrong.message)
+        call.answers.problem("password", told_of(wrong))
         return call.page("sign_in_password.html", 422, email=email, next=next_of(call))
     if entered.session.assurance is Assurance.FULL:
         return call.enter(call.onward(onward_of(call, entered.session)), entered)
@@ -59,15 +62,15 @@ async def ask_passkey(call: Call) -> Response:
 
 async def enter_by_passkey(call: Call) -> Response:
     """Check what the passkey answered."""
-    token = call.answers.secret("token", "the request", MAX_SECRET)
-    answer = call.answers.secret("answer", "your passkey's answer", MAX_ANSWER)
+    token = call.answers.secret("token", _("Ask your device again."), MAX_SECRET)
+    answer = call.answers.secret("answer", _("Use your passkey."), MAX_ANSWER)
     if call.answers.fine:
         try:
             entered = await call.run(call.people.sign_in.passkey_sign_in, call.visit, token, answer)
         except FactorRejected:
             call.answers.problem(
                 "passkey",
-                "That passkey does not open an account here. Sign in with your user name.",
+                _("That passkey does not open an account here. Sign in with your user name."),
             )
         else:
             return call.enter(call.onward(onward_of(call, entered.session)), entered)
@@ -85,7 +88,8 @@ async def sign_out(call: Call) -> Response:
 
 async def paused(call: Call, error: LockedOut) -> Response:
     """Sign-in is paused; whether or not there is such a name."""
-    return call.page("paused.html", 429, until=error.until)
+    heading, why, todo = sentences(error, call.zone)
+    return call.page("paused.html", 429, heading=heading, why=why, todo=todo)
 
 
 def next_of(call: Call) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from transom.core.people.kinds.kind import Asked, Bound, Given, Question
 from transom.core.people.kit import Kit
 from transom.domain.errors import FactorRejected
-from transom.domain.people import FactorKind, Person
+from transom.domain.people import FactorKind, Person, Visit
 from transom.records import factors
 from transom.records.factors import FactorRow
 
@@ -54,7 +54,7 @@ class Authenticator:
             raise FactorRejected("wrong")
         return Bound({"secret": secret}, counter=step)
 
-    def challenge(self, tx: Connection, new_id: str, factor: FactorRow, source: str) -> Question:  # noqa: ARG002
+    def challenge(self, tx: Connection, new_id: str, factor: FactorRow, visit: Visit) -> Question:  # noqa: ARG002
         """Nothing is sent: the app knows."""
         return Question({})
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from transom.domain.people import FactorKind, Person
+from transom.domain.people import FactorKind, Person, Visit
 from transom.records.factors import FactorRow
 
 Data = Mapping[str, str]
@@ -70,7 +70,7 @@ class Kind(Protocol):
         """
         ...
 
-    def challenge(self, tx: Connection, new_id: str, factor: FactorRow, source: str) -> Question:
+    def challenge(self, tx: Connection, new_id: str, factor: FactorRow, visit: Visit) -> Question:
         """Ask for it now.
 
         Raises:
@@ -89,8 +89,8 @@ class Kind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a set-up is begun with: the address it comes from, the number, what is bound already."""
+    """What a set-up is begun with: from where, the number, and what is bound already."""
 
-    source: str
+    visit: Visit
     phone: str = ""
     bound: Sequence[FactorRow] = ()

@@ -23,7 +23,7 @@ from transom.core.people.kinds.authenticator import SECRET_PURPOSE
 from transom.core.people.kinds.kind import Asked, Bound, Given, Question
 from transom.core.people.kit import Kit
 from transom.domain.errors import FactorRejected
-from transom.domain.people import FactorKind, Person
+from transom.domain.people import FactorKind, Person, Visit
 from transom.records import factors
 from transom.records.factors import FactorRow
 
@@ -87,7 +87,7 @@ class Passkey:
         }
         return Bound(secret, made.sign_count, credential=credential_key(made.credential_id))
 
-    def challenge(self, tx: Connection, new_id: str, factor: FactorRow, source: str) -> Question:  # noqa: ARG002
+    def challenge(self, tx: Connection, new_id: str, factor: FactorRow, visit: Visit) -> Question:  # noqa: ARG002
         """Options for navigator.credentials.get(), for this key."""
         challenge = self._kit.entropy.secret(_CHALLENGE_BYTES)
         options = webauthn.generate_authentication_options(

@@ -17,7 +17,8 @@ from transom.core.people.kinds.kind import Asked, Bound, Given, Question
 from transom.core.people.kit import Kit
 from transom.domain.errors import BadParameter, FactorRejected, TooMany
 from transom.domain.identity import source_key
-from transom.domain.people import FactorKind, Person
+from transom.domain.people import FactorKind, Person, Visit
+from transom.domain.said import said
 from transom.records import grants
 from transom.records.factors import FactorRow
 
@@ -52,7 +53,7 @@ class Phone:
     def begin(self, tx: Connection, new_id: str, person: Person, given: Given) -> Question:
         """Send the first code to a number as typed."""
         number = read_number(given.phone, self._kit.rules.countries)
-        return self._send(tx, new_id, number, person.id, given.source)
+        return self._send(tx, new_id, (number, person.id), given.visit)
 
     def confirm(self, asked: Asked, answer: str) -> Bound:
         """The code that came."""
@@ -60,10 +61,10 @@ class Phone:
         number = asked.data["number"]
         return Bound({"number": number}, hint=masked(number))
 
-    def challenge(self, tx: Connection, new_id: str, factor: FactorRow, source: str) -> Question:
+    def challenge(self, tx: Connection, new_id: str, factor: FactorRow, visit: Visit) -> Question:
         """Send a code."""
         number = self._kit.vault.open(SECRET_PURPOSE, factor.sealed)["number"]
-        return self._send(tx, new_id, number, factor.principal_id, source)
+        return self._send(tx, new_id, (number, factor.principal_id), visit)
 
     def verify(
         self,
@@ -77,12 +78,11 @@ class Phone:
             raise FactorRejected("expired")
         self._judge(asked, answer)
 
-    def _send(
-        self, tx: Connection, new_id: str, number: str, principal_id: str, source: str
-    ) -> Question:
-        self._require_room(tx, number, principal_id, source)
+    def _send(self, tx: Connection, new_id: str, to: tuple[str, str], visit: Visit) -> Question:
+        number, principal_id = to
+        self._require_room(tx, number, principal_id, visit.source)
         code = f"{int.from_bytes(self._kit.entropy.secret(_CODE_BYTES)) % _CODES:0{_DIGITS}}"
-        letters = self._kit.letters
+        letters = self._kit.letters.in_language(visit.language)
         is_text = self.kind is FactorKind.SMS
         self._kit.post.add(
             tx, letters.code(number, code) if is_text else letters.spoken_code(number, code)
@@ -100,7 +100,7 @@ class Phone:
                 limit = _PER_HOUR[what]
                 wait = grants.take(tx, f"codes/{what}/{key}", limit / 3600, limit, now)
         if wait:
-            raise TooMany("codes", wait)
+            raise TooMany(said("codes"), wait)
 
     def _judge(self, asked: Asked, answer: str) -> None:
         if self._kit.clock.now() - asked.sent_at >= CODE_LIFE:
@@ -118,17 +118,20 @@ def read_number(text: str, countries: tuple[str, ...]) -> str:
         BadParameter: none, of a country that is not served, or one that costs whoever calls it.
     """
     if not text.strip() or len(text) > 40:  # noqa: PLR2004 - the longest way to write one
-        raise BadParameter("phone", "type a telephone number, with + and the country code")
+        raise BadParameter("phone", said("type a telephone number, with + and the country code"))
     try:
         found = phonenumbers.parse(text, countries[0] if countries else None)
     except NumberParseException as wrong:
-        raise BadParameter("phone", "this is no telephone number; begin it with +") from wrong
+        told = said("this is no telephone number; begin it with +")
+        raise BadParameter("phone", told) from wrong
     if not phonenumbers.is_valid_number(found) or found.extension:
-        raise BadParameter("phone", "there is no such number; begin it with + and the country code")
+        told = said("there is no such number; begin it with + and the country code")
+        raise BadParameter("phone", told)
     if phonenumbers.region_code_for_number(found) not in countries:
-        raise BadParameter("phone", f"codes go to numbers of these countries: {_list(countries)}")
+        told = said("codes go to numbers of these countries: %(list)s", list=_list(countries))
+        raise BadParameter("phone", told)
     if phonenumbers.number_type(found) in _FEES:
-        raise BadParameter("phone", "codes do not go to numbers of this kind")
+        raise BadParameter("phone", said("codes do not go to numbers of this kind"))
     return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
 
 

@@ -62,7 +62,7 @@
   for (const form of document.querySelectorAll("form[data-passkey]")) {
     const told = form.querySelector("[data-told]");
     if (!window.PublicKeyCredential) {
-      told.textContent = "This browser has no passkeys. Use another way, or another browser.";
+      told.textContent = told.dataset.none;
       continue;
     }
     told.textContent = "";
@@ -70,16 +70,14 @@
       if (form.elements.answer.value) return;
       event.preventDefault();
       event.stopImmediatePropagation();
-      told.textContent = "Waiting for your device.";
+      told.textContent = told.dataset.waiting;
       try {
         const way = ways[form.dataset.passkey];
         form.elements.answer.value = JSON.stringify(await way(JSON.parse(form.dataset.options)));
         form.requestSubmit(event.submitter);
       } catch (failure) {
-        told.textContent =
-          failure.name === "InvalidStateError"
-            ? "This device or key is registered already. Use another one."
-            : "Nothing came from your device: it was stopped, or took too long. Try again, or use another way.";
+        const { known, stopped } = told.dataset;
+        told.textContent = failure.name === "InvalidStateError" ? known : stopped;
       }
     }, { capture: true });
   }
