@@ -367,10 +367,10 @@ def test_a_submission_tells_its_life_its_details_and_what_was_wrong(
     assert re.search(r"Whole file\s+E1 Old schema\.\s+NGS-2026-0312", page.text)
     assert 'id="record-ngs-2026-0312"' in page.html
     assert f"Requested 2026-11-20 15:36:40 EST REST, {firm.name}" in page.text
-    assert "Received 2026-11-20 15:36:40 EST after 0 s" in page.text
-    assert "Taken by app1 2026-11-20 15:40:40 EST after 4 min 0 s" in page.text
-    assert "Answered: Partially rejected 2026-11-20 15:40:40 EST after 0 s" in page.text
-    assert "Result file 2026-11-20 15:40:41 EST app1/out" in page.text
+    assert "Received 2026-11-20 15:36:40 EST at once" in page.text
+    assert "Taken by app1 2026-11-20 15:40:40 EST after 4 min" in page.text
+    assert "Answered: Partially rejected 2026-11-20 15:40:40 EST at once" in page.text
+    assert "Result file 2026-11-20 15:40:41 EST feedback.xml app1/out" in page.text
     assert f"Tracking id {sent.tracking_id}" in page.text
     assert sent.sha256
     assert sent.sha256 in page.text

@@ -186,7 +186,9 @@ def _steps(it: Submission, results: Sequence[_File], usual: timedelta | None) ->
     else:
         yield _Step(_("Answered"), hint=_usually(usual))
     for each in results:
-        yield _Step(_("Result file"), each.kept.listing.listed_at, by=each.folder, link=each.link)
+        listing = each.kept.listing
+        said, name = _("Result file"), words.short_name(listing.name)
+        yield _Step(said, listing.listed_at, by=name, hint=each.folder, link=each.link)
 
 
 def _usually(usual: timedelta | None) -> str:

@@ -99,7 +99,7 @@ def duration(seconds: float) -> str:
     if minutes < 1:
         return f"{whole} s"
     if hours < 1:
-        return f"{minutes} min {whole % 60} s"
+        return f"{minutes} min {whole % 60} s" if whole % 60 else f"{minutes} min"
     if hours < 48:  # noqa: PLR2004 - two days
         return f"{hours} h"
     return f"{days} days"
