@@ -163,6 +163,7 @@ def test_what_is_foreign_and_what_is_missing_look_the_same(
     visitor.sign_in(entitled)
     paths = [
         "/browse/0002/app1/in",
+        "/browse/1/2/3/4/5/6",
         "/browse/0009/app1/in",
         "/browse/0001/app9/in",
         "/browse/0001/app1/out/nothing.txt",
@@ -179,6 +180,17 @@ def test_what_is_foreign_and_what_is_missing_look_the_same(
         assert path not in main
         assert 'href="/home">Go home</a>' in main
         assert 'href="/submissions">Search submissions</a>' in main
+
+
+def test_an_address_that_is_no_page_is_told_without_the_database(
+    visitor: Visitor, maria: Human, sqlite_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor.sign_in(maria)
+    sign_in = sqlite_world.exchange.people.sign_in
+    monkeypatch.setattr(type(sign_in), "resume", Down(Unavailable("database")).resume)
+    page = visitor.open("/nothing")
+
+    assert (page.status, page.heading) == (404, "Nothing here under this address")
 
 
 def test_what_is_missing_leads_who_is_not_signed_in_to_the_start(stranger: Visitor) -> None:

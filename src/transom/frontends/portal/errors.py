@@ -117,7 +117,7 @@ _NOTHING = Told(
     marked(
         "It may have ended, since files are kept for a time only, or you may not be entitled to it."
     ),
-    marked("Check the address, or go on from one of these pages."),
+    marked("Check the address, or go on from here."),
     (Way.HOME, Way.SEARCH),
 )
 _SIGN_IN = Told(
@@ -186,8 +186,7 @@ PAGES: Mapping[type[ExchangeError], Told] = MappingProxyType(
             405,
             marked("This address takes no such request"),
             marked("It belongs to a button, and was opened by itself."),
-            marked("Go on from one of these pages."),
-            (Way.HOME,),
+            marked("Go back to the page with that button, or begin anew."),
         ),
         errors.BadName: Told(
             400,

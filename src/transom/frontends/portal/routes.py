@@ -8,6 +8,7 @@ before its page sees it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -200,7 +201,11 @@ class PortalDoor:
         )
 
     async def _answer(self, call: Call, scope: Scope, receive: Receive) -> Response:
-        route = self._route(call)
+        try:
+            route = self._route(call)
+        except (NoPage, WrongPress):
+            await self._recognize(call)
+            raise
         by_itself = not route.counts or header(scope, BY_ITSELF) != ""
         ended = await self._resume(call, counts=not by_itself)
         if call.method != "GET" and not csrf.is_from_here(scope, self._around.site.public_url):
@@ -216,6 +221,13 @@ class PortalDoor:
         if call.found is not None and call.found.assurance is Assurance.FULL:
             call.acting = await acting.read(call)
         return await route.page(call)
+
+    async def _recognize(self, call: Call) -> None:
+        """Find out who asks for a page that is not there: it looks as one that may not be seen."""
+        with suppress(ExchangeError):
+            await self._resume(call, counts=False)
+            if call.found is not None and call.found.assurance is Assurance.FULL:
+                call.acting = await acting.read(call)
 
     async def _resume(self, call: Call, *, counts: bool) -> SessionEnded | None:
         """Find the session of the cookie; says how it ended where it did."""
