@@ -184,27 +184,27 @@ def test_a_body_framed_in_two_ways_is_refused(
     assert states(sqlite_world) == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        f"/upload/{PLACE}/..%2F..%2Fa.txt",
-        f"/upload/{PLACE}/%2e%2e",
-        f"/upload/{PLACE}/a%00.txt",
-        f"/upload/{PLACE}/a%252Fb.txt",
-        f"/upload/{PLACE}/a%0d%0aX: y.txt".replace(" ", "%20"),
-        f"/upload/{PLACE}/%ff.txt",
-        "/upload/0001/app1%2Fin/in/a.txt",
-        "/upload/0001/app1/in/sub/a.txt",
-        "/upload/../0001/app1/in/a.txt",
-    ],
-)
-def test_no_path_leads_anywhere_else(sender: Sender, sqlite_world: World, path: str) -> None:
-    with connect(sender) as line:
-        line.sendall(head(sender, "PUT", path, 7) + b"content")
-        status = int(line.recv(65536).split(b" ")[1])
+OTHER_PATHS = [
+    f"/upload/{PLACE}/..%2F..%2Fa.txt",
+    f"/upload/{PLACE}/%2e%2e",
+    f"/upload/{PLACE}/a%00.txt",
+    f"/upload/{PLACE}/a%252Fb.txt",
+    f"/upload/{PLACE}/a%0d%0aX: y.txt".replace(" ", "%20"),
+    f"/upload/{PLACE}/%ff.txt",
+    "/upload/0001/app1%2Fin/in/a.txt",
+    "/upload/0001/app1/in/sub/a.txt",
+    "/upload/../0001/app1/in/a.txt",
+]
 
-    assert status in {400, 404, 405}
-    assert states(sqlite_world) == []
+
+def test_no_path_leads_anywhere_else(sender: Sender, sqlite_world: World) -> None:
+    for path in OTHER_PATHS:
+        with connect(sender) as line:
+            line.sendall(head(sender, "PUT", path, 7) + b"content")
+            status = int(line.recv(65536).split(b" ")[1])
+
+        assert status in {400, 404, 405}
+        assert states(sqlite_world) == []
 
 
 def test_a_refusal_is_heard_by_whoever_still_sends(sender: Sender, sqlite_world: World) -> None:

@@ -129,16 +129,19 @@ def link(page: Page, said: str) -> str:
     return unescape(found[1])
 
 
-@pytest.mark.parametrize("prefix", ["zz", "%00", "a b", "%F0%9F%98%80", "%2F", "<b>"])
+NO_PREFIXES = ["zz", "%00", "a b", "%F0%9F%98%80", "%2F", "<b>"]
+
+
 def test_a_filter_that_nothing_can_match_says_so_and_offers_to_clear_it(
-    inside: Visitor, app: Processor, prefix: str
+    inside: Visitor, app: Processor
 ) -> None:
-    app.publish(f"{PLACE}/a.txt")
+    for prefix in NO_PREFIXES:
+        app.publish(f"{PLACE}/a.txt")
 
-    page = inside.open(f"/browse/{PLACE}?name={prefix}")
+        page = inside.open(f"/browse/{PLACE}?name={prefix}")
 
-    assert page.status == 200
-    assert "No file here has a name that begins so. Clear" in page.text
+        assert page.status == 200
+        assert "No file here has a name that begins so. Clear" in page.text
 
 
 def test_a_name_that_stands_twice_is_listed_once_and_the_newest_is_fetched(
