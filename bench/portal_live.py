@@ -22,7 +22,7 @@ from transom.core.retention import SYSTEM
 from transom.domain.entitlement import Entitlement, Level
 from transom.domain.people import Assurance, Role, Visit
 from transom.frontends.portal.cookies import Cookie, Jar
-from transom.frontends.portal.watching import MOST_OF_A_SESSION, written
+from transom.frontends.portal.watching import MOST_OF_A_SESSION, Since
 from transom.records import people
 from transom.server.system import SystemClock
 
@@ -99,7 +99,7 @@ class _Page:
 async def _opened(port: int, token: str) -> _Page:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     cookie = f"{Jar(secure=False).name(Cookie.SESSION)}={token}"
-    since = written(SystemClock().now())
+    since = Since(SystemClock().now(), is_page=True)
     head = f"GET /live?since={since} HTTP/1.1\r\nHost: localhost:{port}\r\nCookie: {cookie}\r\n\r\n"
     writer.write(head.encode())
     status = await reader.readline()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -45,7 +45,7 @@ class Seen:
 class Lately:
     """What was seen after one position, oldest first, and up to which one."""
 
-    seen: tuple[Seen, ...]
+    seen: Sequence[Seen]
     position: datetime
 
 

@@ -21,7 +21,7 @@ from transom.domain.entitlement import Entitlement, Level
 from transom.domain.errors import Unavailable
 from transom.domain.submission import State
 from transom.frontends.portal import watching
-from transom.frontends.portal.watching import Beats
+from transom.frontends.portal.watching import Beats, Since
 
 QUICK = Beats(look=0.02, check=0.05, heartbeat=0.1)
 
@@ -113,7 +113,7 @@ def watched(visitor: Visitor, since: str = "", **headers: str) -> Iterator[Strea
 
 
 def now(world: World) -> str:
-    return watching.written(world.clock.now())
+    return str(Since(world.clock.now()))
 
 
 def answered(world: World, outcome: State) -> None:
@@ -206,6 +206,22 @@ def test_a_page_that_does_not_know_where_it_was_looks_at_everything_anew(
     for since in ("", "0", "x", "-1", "9" * 40, "1.5", "%E0%A5%A7"):
         with watched(signed_in, since) as stream:
             stream.until(lambda it: it.of("refresh"))
+
+
+def test_a_page_is_not_told_of_files_that_it_shows_but_of_those_that_were_late(
+    portal: World, signed_in: Visitor
+) -> None:
+    portal.processor().publish("0001/app1/out/shown.xml")
+    page = Since(portal.clock.now(), is_page=True)
+    found = signed_in.open(f"/live/since?since={page}").answer.json()
+    assert found["events"] == []
+    assert Since.read(str(page)) == page
+
+    later = Since(portal.clock.now() + timedelta(seconds=3), is_page=True)
+    files = portal.exchange.news.after(page.at - timedelta(seconds=5)).seen
+    assert [page.shows(each.change) for each in files] == [True]
+    assert [later.shows(each.change) for each in files] == [False]
+    assert [Since(page.at).shows(each.change) for each in files] == [False]
 
 
 def test_a_page_that_does_not_keep_up_looks_at_everything_anew(

@@ -21,7 +21,7 @@ from transom.frontends.portal.cookies import Cookie
 from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.language import ngettext
 from transom.frontends.portal.route import FULL, Route
-from transom.frontends.portal.watching import Reader, Watcher, read, written
+from transom.frontends.portal.watching import Reader, Since, Watcher
 
 _JSON = "application/json"
 _MOST_IDS = 100
@@ -40,15 +40,15 @@ async def stream(call: Call) -> Response:
     """Server-sent events, from the position that the page, or the browser that came back, names."""
     if call.is_head:
         return pages.answer(b"", EventStream.MEDIA_TYPE)
-    position = read(call.headers.get("last-event-id") or call.query.get("since", ""))
-    watcher = await call.around.watching.open(_reader(call), position)
+    wanted = call.headers.get("last-event-id") or call.query.get("since", "")
+    watcher = await call.around.watching.open(_reader(call), Since.read(wanted))
     return EventStream(call, watcher)
 
 
 async def since(call: Call) -> Response:
     """What came after a position, and from which one to ask next."""
-    watching, position = call.around.watching, read(call.query.get("since", ""))
-    lately = await watching.lately(position)
+    watching = call.around.watching
+    lately = await watching.lately(Since.read(call.query.get("since", "")))
     if lately is None:
         found: list[Event] = [("refresh", {})]
         position = watching.position
@@ -57,7 +57,7 @@ async def since(call: Call) -> Response:
         concerning = [each for each in lately.seen if News.concerns(actor, each.change)]
         found = list(events(call, call.zone, concerning))
         position = lately.position
-    return pages.answer(json.dumps({"id": written(position), "events": found}), _JSON)
+    return pages.answer(json.dumps({"id": str(Since(position)), "events": found}), _JSON)
 
 
 def _reader(call: Call) -> Reader:
@@ -123,18 +123,18 @@ class EventStream(Response):
 
     def _hello(self, number: int) -> str:
         retry = _RETRY_MILLISECONDS + number * 37 % _SPREAD_MILLISECONDS
-        return f"retry: {retry}\n" + _event("hello", {}, written(self._watcher.position))
+        return f"retry: {retry}\n" + _event("hello", {}, str(Since(self._watcher.position)))
 
     def _next(self) -> str:
         """What waits, or a sign of life; with the position to come back to."""
         watcher = self._watcher
-        position = self._call.around.watching.position
+        now = str(Since(self._call.around.watching.position))
         seen, behind = watcher.take()
         if behind:
-            return _event("refresh", {}, written(position))
+            return _event("refresh", {}, now)
         if not seen:
-            return f": \nid: {written(position)}\n\n"
-        last = written(seen[-1].at)
+            return f": \nid: {now}\n\n"
+        last = str(Since(seen[-1].at))
         found = events(self._call, watcher.reader.zone, seen)
         return "".join(_event(kind, data, last) for kind, data in found)
 

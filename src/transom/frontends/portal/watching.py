@@ -11,13 +11,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from transom.core.exchange import Exchange
 from transom.core.news import Lately, News, Seen
 from transom.domain.entitlement import Actor
 from transom.domain.errors import SignInError, TooMany, Unavailable
+from transom.domain.news import Change, Listed
 from transom.domain.people import Assurance, Visit
 from transom.frontends.workers import Workers
 
@@ -31,19 +32,39 @@ _COME_AGAIN = timedelta(seconds=15)
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MAX_DIGITS = 17
+_PAGE = "p"
+_MOMENT = timedelta(seconds=2)
 
 _log = logging.getLogger(__name__)
 
 
-def written(position: datetime) -> str:
-    """A position as pages carry it."""
-    return str((position - _EPOCH) // timedelta(microseconds=1))
+@dataclass(frozen=True, slots=True)
+class Since:
+    """From where on a page wants news: after a look, or since it was made itself.
 
+    A page shows what there was when it was made, though the next look was to come: a file of that
+    last moment is no news to it.
+    """
 
-def read(text: str) -> datetime:
-    """A position from a page; long ago when it is none, so that all is looked at anew."""
-    is_one = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
-    return _EPOCH + timedelta(microseconds=int(text)) if is_one else _EPOCH
+    at: datetime
+    is_page: bool = False
+
+    def shows(self, change: Change) -> bool:
+        """Whether the page shows this file already."""
+        is_file = self.is_page and isinstance(change, Listed)
+        return is_file and self.at - _MOMENT < change.at <= self.at
+
+    def __str__(self) -> str:
+        number = (self.at - _EPOCH) // timedelta(microseconds=1)
+        return f"{_PAGE if self.is_page else ''}{number}"
+
+    @staticmethod
+    def read(text: str) -> Since:
+        """What __str__ wrote; long ago when it is not that, so that all is looked at anew."""
+        digits = text.removeprefix(_PAGE)
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
+            return Since(_EPOCH)
+        return Since(_EPOCH + timedelta(microseconds=int(digits)), text.startswith(_PAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +98,12 @@ class Reader:
 class Watcher:
     """One open page: what waits to be told to it, and whether and why it has come to its end."""
 
-    __slots__ = ("_behind", "_waiting", "_wake", "ended", "position", "reader", "why")
+    __slots__ = ("_behind", "_since", "_waiting", "_wake", "ended", "position", "reader", "why")
 
-    def __init__(self, reader: Reader, position: datetime) -> None:
+    def __init__(self, reader: Reader, since: Since) -> None:
         self.reader = reader
-        self.position = position
+        self.position = since.at
+        self._since = since
         self.ended = False
         self.why = ""
         self._wake = asyncio.Event()
@@ -90,7 +112,7 @@ class Watcher:
 
     def tell(self, seen: Seen) -> None:
         """Have something told; too much at once is told as one thing."""
-        if seen.at <= self.position:
+        if seen.at <= self.position or self._since.shows(seen.change):
             return
         if len(self._waiting) >= _MOST_WAITING:
             self.lose()
@@ -152,8 +174,8 @@ class Watching:
         """Up to where all that is to be told has been handed out."""
         return self._position or self._exchange.news.position
 
-    async def open(self, reader: Reader, position: datetime) -> Watcher:
-        """Watch for a page that shows what there was at this position.
+    async def open(self, reader: Reader, since: Since) -> Watcher:
+        """Watch for a page, from there on.
 
         `reader` is of this page's session; another page of the same goes on with the first one's.
 
@@ -166,16 +188,16 @@ class Watching:
         if self.count >= MOST:
             raise TooMany("open pages", _COME_AGAIN)
         await self._start()
-        watcher = self._admit(reader, position)
+        watcher = self._admit(reader, since)
         try:
-            lately = await self._workers.run(self._exchange.news.after, position)
+            lately = await self._workers.run(self._exchange.news.after, since.at)
         except Unavailable:
             self.close(watcher)
             raise
         self._catch_up(watcher, lately)
         return watcher
 
-    def _admit(self, reader: Reader, position: datetime) -> Watcher:
+    def _admit(self, reader: Reader, since: Since) -> Watcher:
         now = asyncio.get_running_loop().time()
         known = self._readers.setdefault(reader.id, reader)
         known.token, known.visit, known.zone = reader.token, reader.visit, reader.zone
@@ -183,7 +205,7 @@ class Watching:
         self._give(known, reader.actor)
         while len(known.watchers) >= MOST_OF_A_SESSION:
             known.watchers.pop(0).end("many")
-        watcher = Watcher(known, position)
+        watcher = Watcher(known, since)
         known.watchers.append(watcher)
         return watcher
 
@@ -196,15 +218,18 @@ class Watching:
                 watcher.tell(each)
         watcher.position = lately.position
 
-    async def lately(self, position: datetime) -> Lately | None:
-        """What was seen after a position, for a page that asks now and then.
+    async def lately(self, since: Since) -> Lately | None:
+        """What was seen from there on, for a page that asks now and then.
 
         Raises:
             Unavailable
         """
         if not self._tasks:
             await self._workers.run(self._exchange.news.look)
-        return await self._workers.run(self._exchange.news.after, position)
+        found = await self._workers.run(self._exchange.news.after, since.at)
+        if found is None:
+            return None
+        return replace(found, seen=[each for each in found.seen if not since.shows(each.change)])
 
     def close(self, watcher: Watcher) -> None:
         """A page was left. May be called twice."""

@@ -48,7 +48,7 @@
   };
   ready(document);
   document.addEventListener("swapped", (event) => ready(event.target));
-  // An error summary, or what the page asks first, gets the focus.
+  // What the page asks first gets the focus.
   document.querySelector("[data-focus]")?.focus();
 
   // Two minutes before the session ends. Other pages may have made it longer: the server knows.
@@ -56,6 +56,7 @@
   if (!dialog) return;
   const part = (what) => dialog.querySelector(what);
   const stay = part("[data-stay]"), spoken = part("[role]");
+  const last = [part("h2").textContent, part("p").textContent];
   let timer, away, soon;
   const later = (seconds) => { clearTimeout(timer); timer = setTimeout(ask, seconds * 1000); };
   const open = (title, more) => {
@@ -79,7 +80,7 @@
   const ended = () => {
     away = false;
     dialog.querySelectorAll("form, a").forEach((found) => { found.hidden = found.matches("form"); });
-    open(dialog.dataset.ended, dialog.dataset.more);
+    open(...last);
   };
   const ask = async (options) => {
     later(15);

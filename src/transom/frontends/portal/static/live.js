@@ -13,12 +13,11 @@
 
   // A fresh part takes the old one's place, unless somebody types there; the focus stays.
   const swap = (old, fresh) => {
-    const held = document.activeElement, stops = "a, button, summary";
-    if (!fresh || (old.contains(held) && held.matches("input, select"))) return;
-    const place = all(stops, old).indexOf(held);
+    const held = document.activeElement, inside = old.contains(held);
+    if (!fresh || (inside && held.matches("input, select"))) return;
     old.replaceWith(fresh);
-    all(stops, fresh)[place]?.focus({ preventScroll: true });
     fresh.dispatchEvent(new Event("swapped", { bubbles: true }));
+    if (inside) all("a, button", fresh).find((one) => one.textContent === held.textContent)?.focus();
   };
   const renew = async () => {
     const parts = [...stale], answer = await ask(location);
@@ -32,20 +31,17 @@
       const { refreshOn, stateOf } = one.dataset;
       if (!id || ["*", id].includes(refreshOn)) stale.add(stateOf ? `[data-state-of="${stateOf}"]` : `#${one.id}`);
     }
-    if (stale.size) renewing ||= setTimeout(renew, SOON + Math.random() * (id ? SOON : AGAIN / 3));
+    if (stale.size) renewing ||= setTimeout(renew, SOON + Math.random() * (id ? SOON : 5000));
   };
 
   const stop = () => {
     source?.close();
     clearTimeout(timer);
-    source = 0;
+    source = null;
     sign(words.paused);
   };
   const on = {
-    hello() {
-      clearTimeout(timer);
-      sign(words.live);
-    },
+    hello() { clearTimeout(timer); sign(words.live); },
     state({ id, name, state, tag, moment, stamp }) {
       let word;
       for (const one of all(`[data-state-of="${id}"]`)) {
@@ -64,6 +60,7 @@
         one.innerHTML = `<a href=""></a>`;
         one.firstChild.textContent = texts[known.size - 1] ?? texts.at(-1);
       }
+      touch("*");
     },
     refresh: () => touch(),
     end({ why }) {
