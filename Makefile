@@ -39,12 +39,13 @@ drill: ## the long tests: full matrices, hard crashes
 	@TRANSOM_DRILL=1 $(python) -m pytest -m drill $(ARGS)
 
 .PHONY: check
-check: ## format, lint, types, imports
+check: ## format, lint, types, imports, texts
 	@scripts/setup dev
 	@.venv/bin/ruff format --check --quiet . || { echo "make format puts this right" >&2; exit 1; }
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+	@$(python) scripts/translate check
 
 .PHONY: format
 format: ## write the code in its one format
@@ -62,6 +63,12 @@ docs: ## write the generated references anew
 	@scripts/setup dev
 	@$(python) scripts/reference
 	@echo "Start at docs/start.md; references are in docs/reference/"
+
+.PHONY: texts
+texts: ## bring the catalogues up to the texts, and compile them
+	@scripts/setup dev
+	@$(python) scripts/translate update
+	@$(python) scripts/translate compile
 
 .PHONY: clean
 clean: ## remove caches and reports; .venv and .demo stay
