@@ -40,18 +40,20 @@ SAMPLES = {
 }
 
 
-OTHER_DOORS = ("transom.frontends.s3", "transom.frontends.rest", "transom.frontends.sftp")
+BARE = {"ExchangeError", "Refused"}
+"""Nobody raises these."""
 
 
 def every_error() -> Iterator[type[ExchangeError]]:
-    """All but those that only another door can raise."""
+    """All that can come to a page: the exchange's own, and the portal's."""
     for module in pkgutil.walk_packages(transom.frontends.__path__, "transom.frontends."):
         importlib.import_module(module.name)
     waiting = [ExchangeError]
     while waiting:
         found = waiting.pop()
         waiting += found.__subclasses__()
-        if not found.__module__.startswith(OTHER_DOORS):
+        ours = not found.__module__.startswith("transom.frontends") or found in errors.PAGES
+        if ours and found.__name__ not in BARE:
             yield found
 
 

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from transom.domain import errors
 from transom.domain.errors import ExchangeError
+from transom.frontends.errors import BodyBrokeOff
 from transom.frontends.portal import words
 from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.language import marked
@@ -226,12 +227,6 @@ PAGES: Mapping[type[ExchangeError], Told] = MappingProxyType(
             marked("To submit another file, begin a new upload."),
             (Way.HOME, Way.SEARCH),
         ),
-        errors.Refused: Told(
-            400,
-            marked("This was not taken"),
-            marked("A rule of the exchange is against it. Nothing was changed."),
-            marked("Change what you sent, or ask support which rule it is."),
-        ),
         errors.IncompleteUpload: Told(
             400,
             marked("The upload was not complete"),
@@ -269,13 +264,11 @@ PAGES: Mapping[type[ExchangeError], Told] = MappingProxyType(
             (Way.AGAIN, Way.HOME),
             traced=True,
         ),
-        ExchangeError: Told(
+        BodyBrokeOff: Told(
             400,
-            marked("This was not taken"),
-            marked("%(message)s"),
-            marked("Go back and look at what you sent."),
-            (Way.HOME,),
-            traced=True,
+            marked("The upload was not complete"),
+            marked("The connection broke off. Nothing was submitted."),
+            marked("Send the file again."),
         ),
     }
 )
