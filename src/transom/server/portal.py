@@ -14,7 +14,7 @@ from transom.frontends.portal.calls import Surroundings
 from transom.frontends.portal.commands import Doors
 from transom.frontends.portal.cookies import Jar
 from transom.frontends.portal.kept import Keeper
-from transom.frontends.portal.pages import Pages, Site
+from transom.frontends.portal.pages import SANDBOX, Pages, Site
 from transom.frontends.portal.route import Route
 from transom.frontends.portal.routes import ROUTES, PortalDoor
 from transom.frontends.portal.statics import Statics
@@ -24,8 +24,6 @@ from transom.frontends.token.routes import PATH as TOKEN_PATH
 from transom.frontends.workers import Workers
 from transom.ports import Clock, Entropy, Messenger
 from transom.server.settings import Settings
-
-_SANDBOX = "Sandbox. Nothing leaves this machine."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def portal_app(settings: Settings, parts: Parts) -> ASGIApp | None:
         support=Support(
             settings.support.phone or "", settings.support.url or "", settings.support.mail or ""
         ),
-        band=_SANDBOX if parts.sandbox else "",
+        band=SANDBOX if parts.sandbox else "",
         has_inbox=bool(parts.sandbox and parts.sandbox.pages),
         doors=_doors(settings),
     )
@@ -98,14 +96,7 @@ def _door(public_url: str, pages: Pages) -> Door:
         "portal",
         frozenset({str(urlsplit(public_url).hostname)}),
         b"x-request-id",
-        lambda _request_id: pages.bare(
-            421, "This is another address", "The portal answers under its own address only."
-        ),
-        lambda request_id: pages.bare(
-            500,
-            "Something broke on our side",
-            "Nothing you sent was lost or half done.",
-            request_id,
-        ),
+        lambda _request_id: pages.elsewhere(),
+        pages.broken,
         secret_below="/invitation/",  # noqa: S106 - the path, not the secret
     )

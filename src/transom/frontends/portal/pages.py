@@ -15,6 +15,7 @@ from transom.frontends.errors import Support
 from transom.frontends.portal import language, words
 from transom.frontends.portal.commands import Doors
 from transom.frontends.portal.language import gettext as _
+from transom.frontends.portal.language import marked
 from transom.frontends.portal.statics import Statics
 
 POLICY = (
@@ -34,6 +35,10 @@ _HEADERS: Mapping[str, str] = MappingProxyType(
         "Cache-Control": "no-store",
     }
 )
+
+
+SANDBOX = marked("Sandbox. Nothing leaves this machine.")
+"""The band of the demo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,17 @@ class Pages:
         """A template, filled."""
         return self._environment.get_template(template).render(facts)
 
-    def bare(self, status: int, heading: str, sentence: str, request_id: str = "") -> Response:
+    def elsewhere(self) -> Response:
+        """What is answered under any other address than the portal's own."""
+        heading = _("This is another address")
+        return self._bare(421, heading, _("The portal answers under its own address only."))
+
+    def broken(self, request_id: str) -> Response:
+        """What is answered when something of ours breaks."""
+        heading = _("Something broke on our side")
+        return self._bare(500, heading, _("Nothing you sent was lost or half done."), request_id)
+
+    def _bare(self, status: int, heading: str, sentence: str, request_id: str = "") -> Response:
         """A page that needs nothing but the stylesheet, for when nothing else can be relied on."""
         facts = {"heading": heading, "sentence": sentence, "request_id": request_id}
         return self.page("bare.html", status, facts)

@@ -10,26 +10,38 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from transom.domain.submission import AccessMethod, State
-from transom.frontends.portal.language import gettext, marked
+from transom.frontends.portal.language import gettext, marked, ngettext, present
 
 EASTERN = ZoneInfo("America/New_York")
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 _STEP = 1000
 _NAME_CHARACTERS = 44
 _DIGEST_ENDS = 8
+_MONTHS = (
+    *(marked("Jan"), marked("Feb"), marked("Mar"), marked("Apr"), marked("May"), marked("Jun")),
+    *(marked("Jul"), marked("Aug"), marked("Sep"), marked("Oct"), marked("Nov"), marked("Dec")),
+)
 
 
 def moment(at: datetime, zone: str) -> Markup:
     """An instant in someone's zone, as prose has it: Nov 20, 2026, 2:36 PM CST."""
     local = at.astimezone(ZoneInfo(zone))
-    hour = local.hour % 12 or 12
-    return _time(at, f"{local:%b} {local.day}, {local.year}, {hour}:{local:%M %p %Z}")
+    words = gettext(
+        "%(month)s %(day)d, %(year)d, %(time)s",
+        month=gettext(_MONTHS[local.month - 1]),
+        day=local.day,
+        year=local.year,
+        time=clock(at, zone),
+    )
+    return _time(at, words)
 
 
 def clock(at: datetime, zone: str) -> str:
     """The time of day of an instant in someone's zone, where the day is clear: 2:45 PM CST."""
     local = at.astimezone(ZoneInfo(zone))
-    return f"{local.hour % 12 or 12}:{local:%M %p %Z}"
+    if present().has_half_days:
+        return f"{local.hour % 12 or 12}:{local:%M %p %Z}"
+    return f"{local:%H:%M %Z}"
 
 
 def exact(at: datetime, zone: str) -> Markup:
@@ -73,14 +85,14 @@ def size(count: int | None) -> str:
     if count is None:
         return ""
     amount, unit = float(count), 0
-    while unit + 1 < len(_UNITS) and round(amount, 2 - _digits(amount)) >= _STEP:
+    while unit + 1 < len(_UNITS) and round(amount, 3 - _digits(amount)) >= _STEP:
         amount, unit = amount / _STEP, unit + 1
     if unit == 0:
-        return f"{count} bytes" if count != 1 else "1 byte"
+        return ngettext("%(num)d byte", "%(num)d bytes", count)
     places = max(0, 3 - _digits(amount))
     if round(amount, places) >= 10 ** _digits(amount):
         places = max(0, places - 1)
-    return f"{amount:.{places}f} {_UNITS[unit]}"
+    return f"{amount:.{places}f} {_UNITS[unit]}".replace(".", present().decimal)
 
 
 def _digits(amount: float) -> int:
@@ -89,7 +101,10 @@ def _digits(amount: float) -> int:
 
 def count(number: int) -> str:
     """A count: 1,243."""
-    return f"{number:,}"
+    spoken = present()
+    if len(str(abs(number))) < spoken.least_grouped:
+        return str(number)
+    return f"{number:,}".replace(",", spoken.group)
 
 
 def duration(seconds: float) -> str:
@@ -102,7 +117,7 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {whole % 60} s" if whole % 60 else f"{minutes} min"
     if hours < 48:  # noqa: PLR2004 - two days
         return f"{hours} h"
-    return f"{days} days"
+    return ngettext("%(num)d day", "%(num)d days", days)
 
 
 _STATES: Mapping[State, str] = MappingProxyType(
