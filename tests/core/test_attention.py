@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from answering import answer
+from sqlalchemy import event
 from world import Account, Processor, World
 
 from transom.core.attention import SHOWN, Needs, is_late
@@ -201,3 +203,44 @@ def test_the_places_of_uploads_are_those_that_one_used_most_lately(world: World)
     assert [each.application for each in places(firm.actor, "0001", 1)] == ["app3"]
     assert places(firm.actor, "0002", 9) == []
     assert places(world.account(may="download").actor, "0001", 9) == []
+
+
+def plans(world: World, look: Callable[[], object]) -> list[str]:
+    """How SQLite goes about each statement of a look."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(*facts: Any) -> None:
+        asked.append((facts[2], facts[3]))
+
+    event.listen(world.database.engine, "before_cursor_execute", note)
+    look()
+    event.remove(world.database.engine, "before_cursor_execute", note)
+    with world.database.reading() as tx:
+        return [
+            "; ".join(row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {each}", given))
+            for each, given in asked
+        ]
+
+
+def test_every_look_walks_an_index_and_sorts_nothing(sqlite_world: World) -> None:
+    world = sqlite_world
+    firm, processor = world.account(), world.processor()
+    take_turns(firm, processor, 3, timedelta(minutes=20))
+    firm.submit("0001/app1/in/late.txt")
+    world.clock.pass_time(timedelta(days=1))
+    actor, attention = firm.actor, world.exchange.attention
+
+    refused, waiting, times, ending = plans(world, lambda: attention.needs(actor, "0001"))
+    (sent,) = plans(world, lambda: attention.places(actor, "0001", 4))
+
+    assert "USING INDEX ix_submissions_refused (org=? AND answered_at>?)" in refused
+    assert "ix_submissions_named (org=? AND name=? AND requested_at>?)" in refused
+    assert "USING INDEX ix_submissions_waiting (org=? AND application=?)" in waiting
+    assert (
+        "USING INDEX ix_submissions_answered (org=? AND application=? AND answered_at>?)" in times
+    )
+    assert "USING INDEX ix_listings_unfetched (org=? AND ends_at>? AND ends_at<?)" in ending
+    assert "USING INDEX ix_submissions_org (org=?)" in sent
+    for plan in (refused, waiting, times, ending, sent):
+        assert "TEMP B-TREE" not in plan
+        assert "SCAN submissions" not in plan
