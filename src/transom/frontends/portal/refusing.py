@@ -10,7 +10,6 @@ from transom.domain.entitlement import Action, Actor, Right
 from transom.domain.errors import BadName, ExchangeError, NotEntitled
 from transom.domain.names import Place
 from transom.domain.people import Assurance
-from transom.domain.permission import visible
 from transom.domain.space import Direction
 from transom.frontends.portal.calls import Call
 from transom.frontends.portal.errors import (
@@ -57,7 +56,7 @@ def _is_against(action: Action, right: Right) -> bool:
 
 def _other(actor: Actor, place: Place, action: Action) -> str:
     """The first place of the same application where the actor may do that; "" when none."""
-    rights = visible(actor, place.org, place.application)
+    rights = actor.rights.places.get((place.org, place.application), {})
     found = sorted(name for name, right in rights.items() if action in right.actions)
     return f"{place.org}/{place.application}/{found[0]}" if found else ""
 
