@@ -172,16 +172,17 @@ def test_nothing_of_another_firm_or_place_comes_through(
     assert places <= {"0001/app1/in", "0001/app1/in_arcv"}
 
 
-def test_a_name_that_is_markup_comes_as_text(
+def test_a_name_comes_as_text_and_the_state_in_the_readers_language(
     portal: World, signed_in: Visitor, account: Account
 ) -> None:
-    with watched(signed_in, now(portal)) as stream:
+    with watched(signed_in, now(portal), **{"Accept-Language": "es"}) as stream:
         stream.until(lambda it: it.of("hello"))
         account.submit("0001/app1/in/a'&b=1.xml")
         stream.until(lambda it: it.of("state"))
 
     assert stream.of("state")[0]["name"] == "a'&b=1.xml"
     assert "a'" not in str(stream.of("state")[0]["tag"])
+    assert "</svg>Recibid" in str(stream.of("state")[0]["tag"])
 
 
 def test_a_browser_that_comes_back_gets_what_it_missed(
@@ -377,10 +378,13 @@ def test_streams_end_at_once_when_the_server_stops(portal: World) -> None:
     taken = time.monotonic() - stopping
     stream.until(lambda it: it.over)
     streaming.__exit__(None, None, None)
-    visitor.close()
 
     assert taken < 4
     assert not stream.of("end")
+    with portal.serving() as served:
+        visitor.portal = served.portal
+        assert visitor.open("/live").status == 503
+    visitor.close()
 
 
 def test_a_database_that_is_down_ends_streams_only_when_nobody_can_be_trusted_for_long(

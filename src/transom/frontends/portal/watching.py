@@ -183,8 +183,7 @@ class Watching:
             TooMany: pages, in all. Of one session the oldest makes way.
             Unavailable: the database, or this server stops.
         """
-        if self._over:
-            raise Unavailable("server")
+        self._require_going()
         if self.count >= MOST:
             raise TooMany("open pages", _COME_AGAIN)
         await self._start()
@@ -258,12 +257,17 @@ class Watching:
         async with self._starting:
             if not self._tasks:
                 self._position = await self._workers.run(self._exchange.news.look)
+                self._require_going()
                 self._tasks = (
                     asyncio.create_task(self._look_out()),
                     asyncio.create_task(self._check_up()),
                 )
                 for each in self._tasks:
                     each.add_done_callback(self._fell)
+
+    def _require_going(self) -> None:
+        if self._over:
+            raise Unavailable("server")
 
     def _fell(self, task: asyncio.Task[None]) -> None:
         """A defect ends all streams: nobody is to take silence for no news."""
