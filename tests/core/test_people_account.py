@@ -122,6 +122,9 @@ def test_a_factor_is_renamed_and_another_one_removed_with_a_notice(sqlite_world:
 
     assert names[first] == "Maria's Pixel"
     assert first not in {each.id for each in account.view(session).factors}
+    assert (
+        "Transom: A way to sign in was renamed: it is called Maria's Pixel now" in maria.subjects()
+    )
     assert "Transom: A way to sign in was removed: authenticator app" in maria.subjects()
     assert "Transom: A new way to sign in was added: authenticator app" in maria.subjects()
     for label in ("", "x" * 61, "a\x00b"):
@@ -238,7 +241,7 @@ def test_what_happened_is_told_newest_first_and_of_oneself_only(world: World) ->
 def test_the_display_is_kept(sqlite_world: World) -> None:
     maria = enrolled(sqlite_world).sign_in()
     account, session = maria.people.account, session_of(maria)
-    wanted = Display("dark", "compact", "America/Chicago", slash_focus=False)
+    wanted = Display("dark", "compact", "America/Chicago", slash_focus=False, language="es")
     account.set_display(session, wanted)
 
     assert account.view(session).display == wanted

@@ -178,6 +178,12 @@ class TestGateway(OutsideContract):
         assert path == f"{base}/Calls.json"
         assert form["Twiml"] == f'<Response><Say loop="2">{CALL.words}</Say></Response>'
 
+    def test_it_says_which_language_a_call_is_in(self, messenger: GatewayMessenger) -> None:
+        messenger.send(VoiceCall(CALL.to, "Su código es: 1.", "es"))
+
+        said = '<Say loop="2" language="es">Su código es: 1.</Say>'
+        assert self.asked[0][1]["Twiml"] == f"<Response>{said}</Response>"
+
     @pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
     def test_our_own_troubles_with_the_provider_pass(
         self, messenger: GatewayMessenger, status: int
