@@ -574,3 +574,13 @@ def test_each_finding_has_an_anchor_of_its_own(
     assert len(set(anchors)) == 5
     assert all(re.fullmatch(r"[a-z0-9-]+", each) for each in anchors)
     assert "record-a-1" in anchors
+
+
+def test_the_page_of_a_submission_says_for_whom_it_was_sent(
+    inside: Visitor, firm: Account, sqlite_world: World, maria: Human
+) -> None:
+    own = firm.submit("0001/app1/in/own.txt")
+    theirs = entitled(sqlite_world, maria, org="0002").submit("0002/app1/in/theirs.txt")
+
+    assert "Acting for Org 0002 (0002)" in inside.open(path_of(theirs)).text
+    assert "Acting for" not in inside.open(path_of(own)).text

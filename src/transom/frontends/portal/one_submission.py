@@ -19,7 +19,7 @@ from transom.frontends.portal.calls import Call
 from transom.frontends.portal.errors import NotSignedIn
 from transom.frontends.portal.language import gettext as _
 from transom.frontends.portal.language import marked
-from transom.frontends.portal.places import page_of
+from transom.frontends.portal.places import acting_in, page_of
 from transom.frontends.portal.route import FULL, Route
 
 SHOWN_FINDINGS = 200
@@ -62,6 +62,7 @@ async def show(call: Call) -> Response:
     tracking, attention = call.exchange.tracking, call.exchange.attention
     record = await call.run(tracking.record, actor, call.parts[0], SHOWN_FINDINGS)
     it = record.submission
+    acting_in(call, it.place.org)  # the page says for whom it was sent, whomever one acts for
     usual = None
     if it.state is State.RECEIVED:
         usual = await call.run(attention.usual, actor, it.place)
