@@ -19,6 +19,7 @@ from bench import (
     s3_signatures,
     sftp,
     sftp_sessions,
+    start,
     submissions,
     tokens,
     transfer,
@@ -39,6 +40,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "s3": s3.measure,
     "s3-signatures": s3_signatures.measure,
     "people": people.measure,
+    "start": start.measure,
 }
 
 
