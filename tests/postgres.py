@@ -35,6 +35,7 @@ HBA = "local all all trust\nhost all transom 127.0.0.1/32 trust\n"
 _END_OTHERS = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'
 """
 _EMPTY = """
     DO $$ DECLARE found record; BEGIN
