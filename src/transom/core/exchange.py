@@ -10,6 +10,7 @@ from transom.core.bodies import Bodies
 from transom.core.browse import Browse
 from transom.core.downloads import Downloads
 from transom.core.grants import Tokens
+from transom.core.guessing import Alerts
 from transom.core.handoff import HandOff
 from transom.core.multipart import Multiparts
 from transom.core.people.services import People
@@ -45,6 +46,7 @@ class Exchange:
     retention: Retention
     scrub: Scrub
     sealers: tuple[Sealer, ...]
+    alerts: Alerts
     administration: Administration
     people: People
     check: Callable[[], None]

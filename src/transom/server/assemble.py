@@ -17,6 +17,7 @@ from transom.core.doorbell import Doorbell
 from transom.core.downloads import Downloads
 from transom.core.exchange import Exchange
 from transom.core.grants import Mint, Rate, Tokens
+from transom.core.guessing import Alerts
 from transom.core.handoff import HandOff
 from transom.core.keyring import KeyRing, ServerKey
 from transom.core.multipart import Multiparts
@@ -158,6 +159,7 @@ def _services(
         retention=Retention(tools, identity),
         scrub=Scrub(tools),
         sealers=sealers(settings, databases),
+        alerts=Alerts(identity),
         administration=Administration(tools, identity, passwords),
         people=people,
         check=_Check(databases, tools.blobs),

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from transom.core import lock_out
+from transom.core import guessing, lock_out
 from transom.core.lock_out import Caller
 from transom.core.people.kinds.passkey import credential_of
 from transom.core.people.kit import Kit
@@ -27,7 +27,7 @@ from transom.domain.errors import (
     LockedOut,
     SignInError,
 )
-from transom.domain.identity import Standing, source_key
+from transom.domain.identity import Standing
 from transom.domain.people import (
     MAX_PASSWORD,
     Assurance,
@@ -39,15 +39,13 @@ from transom.domain.people import (
     Session,
     Visit,
 )
-from transom.records import factors, grants, identities, people
+from transom.records import factors, identities, people
 from transom.records.people import Device, PersonRow
 from transom.records.person_sessions import PersonSession
 
 _PASSKEY_PURPOSE = "passkey-request"
 _PASSKEY_LIFE = timedelta(minutes=5)
 _CHALLENGE_BYTES = 32
-_SPRAY_BURST = 60
-_SPRAY_PER_SECOND = 1 / 60
 _ANSWERING = (Assurance.PASSWORD, Assurance.FULL)
 
 
@@ -116,8 +114,7 @@ class PeopleSignIn:
             return LockedOut(closed_until(standing, now))
         if not standing.known:
             # One password tried on many names: each takes from what its source may try in all.
-            key = f"sign-in/{source_key(visit.source)}"
-            wait = grants.take(tx, key, _SPRAY_PER_SECOND, _SPRAY_BURST, now)
+            wait = guessing.take_turn(tx, visit.source, now)
             if wait:
                 return LockedOut(now + wait)
         if may_enter:
