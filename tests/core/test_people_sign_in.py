@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from folk import ELSEWHERE, HOME, PASSWORD, Human, at_once, enrolled, invited
 from sqlalchemy import text
+from work import counted
 from world import CHEAP, World
 
 from transom.core.retention import SYSTEM
@@ -127,6 +128,34 @@ def test_unknown_names_get_the_same_answer(sqlite_world: World, email: str) -> N
         with pytest.raises(BadCredentials) as refused:
             nobody.begin(password)
         assert refused.value.message == BadCredentials().message
+
+
+def test_whoever_is_named_a_wrong_password_costs_the_same_work(world: World) -> None:
+    """A clock would tell one answer from another by their work: so it is the work that counts."""
+    admin = world.exchange.people.administration
+    names = {
+        "enrolled": enrolled(world).email,
+        "signed in elsewhere": enrolled(world, "nina@northgate.example").sign_in().email,
+        "locked": enrolled(world, "paul@northgate.example").email,
+        "ended": enrolled(world, "rosa@northgate.example").email,
+        "invited": invited(world, "sven@northgate.example").email,
+        "an account": world.account().name,
+        "nobody": "nobody@northgate.example",
+    }
+    admin.lock(SYSTEM, names["locked"])
+    admin.end(SYSTEM, names["ended"])
+    wrong_passwords(Human(world, "first@northgate.example"), Visit("203.0.113.254"), 1)
+
+    found: dict[str, list[tuple[int, list[str]]]] = {name: [] for name in names}
+    for number, (name, email) in enumerate(names.items()):
+        for _ in range(7):  # up to the pause, and in it
+            with counted(world) as work:
+                wrong_passwords(Human(world, email), Visit(f"203.0.113.{number}"), 1)
+            found[name].append((work.hashes, work.statements))
+
+    assert all(works == found["nobody"] for works in found.values())
+    assert [hashes for hashes, _ in found["nobody"]] == [1] * 7
+    assert all(statements for _, statements in found["nobody"])
 
 
 @pytest.mark.parametrize("email", ["", "a\x00b", "x" * 129, "a\nb", "\ud800"])
