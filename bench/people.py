@@ -47,9 +47,9 @@ lets them."""
 _BESIDE = f"""\
 Files of {_FILE_BYTES >> 20} MiB go through the pre-signed door, one after the other: while nobody
 signs in, while {LEAST_SIGN_INS} people a second sign in to another server beside this one, and
-while they sign in to this one, in turn. Servers, curl and browsers share all cores, so sign-ins take their
-part of them wherever they are made; what they hinder beyond that is in the ratio of the last
-two, the median of the rounds' ratios. MB are 10^6 bytes."""
+while they sign in to this one, in turn. Servers, curl and browsers share all cores, so sign-ins
+take their part of them wherever they are made; what they hinder beyond that is in the ratio of the
+last two, the median of the rounds' ratios. MB are 10^6 bytes."""
 _LOOKED_UP = f"""\
 {SESSIONS:,} live sessions, {OF_ONE} of them of one person. *Look-up* is what each request to the
 portal does first; *list* is that person's page of sessions. One thread, SQLite, the median of
