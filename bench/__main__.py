@@ -22,6 +22,7 @@ from bench import (
     s3_signatures,
     sftp,
     sftp_sessions,
+    start,
     submissions,
     tokens,
     transfer,
@@ -45,6 +46,7 @@ BENCHES: dict[str, Callable[[Setting], list[Report]]] = {
     "portal": portal.measure,
     "portal-live": portal_live.measure,
     "portal-upload": portal_upload.measure,
+    "start": start.measure,
 }
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -18,6 +19,7 @@ from world import World
 
 from transom.core.people.administration import NewPerson
 from transom.core.retention import SYSTEM
+from transom.domain.errors import ExchangeError
 from transom.domain.messages import Mail, TextMessage, VoiceCall
 from transom.domain.people import Entered, FactorKind, Role, Session, Visit
 
@@ -163,3 +165,23 @@ def enrolled(world: World, email: str = "maria@northgate.example", **facts: obje
 
 def totp_secret() -> str:
     return base64.b32encode(secrets.token_bytes(20)).decode()
+
+
+def at_once(*calls: Callable[[], object]) -> list[object]:
+    """What came of calls made at the same moment: a value, or the error."""
+    came: list[object] = []
+    together = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], object]) -> None:
+        together.wait()
+        try:
+            came.append(call())
+        except ExchangeError as refusal:
+            came.append(refusal)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return came

@@ -32,6 +32,22 @@ FAST = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writ
 HBA = "local all all trust\nhost all transom 127.0.0.1/32 trust\n"
 
 
+_END_OTHERS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'
+"""
+_EMPTY = """
+    DO $$ DECLARE found record; BEGIN
+        FOR found IN SELECT tablename AS name FROM pg_tables
+            WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+        LOOP EXECUTE format('DELETE FROM %I', found.name); END LOOP;
+        FOR found IN SELECT sequencename AS name FROM pg_sequences WHERE schemaname = 'public'
+        LOOP EXECUTE format('ALTER SEQUENCE %I RESTART', found.name); END LOOP;
+    END $$
+"""
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A running server: the URL of an ordinary role's database, and the server's process."""
@@ -70,19 +86,30 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
 
 
 @contextmanager
-def fresh_database(url: str, template: str = "template0") -> Iterator[str]:
-    """Create a database on the server of `url`, a copy of another, and drop it afterwards."""
+def fresh_database(url: str) -> Iterator[str]:
+    """Create an empty database on the server of `url`, and drop it afterwards."""
     name = f"t_{secrets.token_hex(8)}"
     conninfo = url.replace("+psycopg", "", 1)
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 STRATEGY file_copy")
+        connection.execute(create.format(sql.Identifier(name)))
     try:
         yield f"{url.rpartition('/')[0]}/{name}"
     finally:
         with psycopg.connect(conninfo, autocommit=True) as connection:
             drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
             connection.execute(drop.format(sql.Identifier(name)))
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[None]:
+    """Take every row out of a database afterwards, whoever still holds on to some of them."""
+    try:
+        yield
+    finally:
+        with psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True) as connection:
+            connection.execute(_END_OTHERS)
+            connection.execute(_EMPTY)
 
 
 def _binaries() -> Path:

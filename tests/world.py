@@ -43,10 +43,10 @@ from transom.domain.submission import AccessMethod, Client, Submission
 from transom.messages.inbox import Inbox
 from transom.records import migrate
 from transom.records.schema import audit
-from transom.server.assemble import Assembled, assemble
 from transom.server.courier import Courier
 from transom.server.listeners import Listener, bind, run, serve
 from transom.server.portal import Sandbox
+from transom.server.program import Assembled, assemble
 from transom.server.run import limits_of
 from transom.server.sections import (
     BlobSettings,

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from folk import ANSWERS, ELSEWHERE, HOME, PASSWORD, Human, enrolled, invited
+from folk import ANSWERS, ELSEWHERE, HOME, PASSWORD, Human, at_once, enrolled, invited
 from world import World
 
 from transom.core.people.administration import NewPerson, ReadyPerson
@@ -20,6 +20,7 @@ from transom.domain.errors import (
     NotFound,
     ProofNeeded,
     SessionEnded,
+    Unavailable,
     WrongState,
 )
 from transom.domain.people import Display, FactorKind, InvitationState, Role, Session
@@ -296,6 +297,35 @@ def test_locked_people_are_out_until_they_are_unlocked(sqlite_world: World) -> N
     assert (view.person.active, view.sessions, len(view.factors)) == (True, 1, 2)
 
 
+def test_whoever_is_locked_in_the_middle_of_a_change_is_out_and_nobody_waits_for_ever(
+    world: World,
+) -> None:
+    maria = enrolled(world)
+    admin, account = world.exchange.people.administration, maria.people.account
+    for number in range(4):
+        session = session_of(maria.sign_in())
+        passwords = (PASSWORD, NEW) if number % 2 == 0 else (NEW, PASSWORD)
+        came = at_once(
+            lambda: admin.lock(SYSTEM, maria.email),
+            lambda: account.change_password(session, HOME, *passwords),  # noqa: B023 - runs now
+            lambda: account.end_other_sessions(session, HOME),  # noqa: B023
+        )
+
+        assert not [each for each in came if isinstance(each, Unavailable)]
+        with pytest.raises(SessionEnded):
+            maria.people.sign_in.resume(HOME, session.token)
+        admin.unlock(SYSTEM, maria.email)
+        maria.password = next(each for each in (NEW, PASSWORD) if begins(maria, each))
+
+
+def begins(maria: Human, password: str) -> bool:
+    try:
+        maria.begin(password)
+    except BadCredentials:
+        return False
+    return True
+
+
 def test_ended_people_never_come_back(sqlite_world: World) -> None:
     maria = enrolled(sqlite_world)
     admin = sqlite_world.exchange.people.administration
@@ -366,6 +396,7 @@ def test_a_reset_takes_two_administrators_and_ends_all_there_was(world: World) -
     with pytest.raises(BadCredentials):
         maria.begin()
     assert "Transom: An administrator asked to reset your access" in maria.subjects()
+    assert "Transom: Two administrators reset your access" in maria.subjects()
     old = maria.codes[0]
     maria.enrol()
     session = maria.begin()
@@ -381,6 +412,21 @@ def test_a_wish_for_a_reset_is_good_for_a_day(sqlite_world: World) -> None:
     sqlite_world.clock.pass_time(timedelta(hours=24))
 
     assert not reset(CONSOLE, maria.email, aa.email, aa.next_code()).done
+
+
+def test_the_wish_of_an_administrator_who_was_locked_since_counts_no_more(
+    sqlite_world: World,
+) -> None:
+    saa, aa = two_helpers(sqlite_world)
+    maria = enrolled(sqlite_world)
+    admin = sqlite_world.exchange.people.administration
+    admin.reset(CONSOLE, maria.email, saa.email, saa.next_code())
+    admin.lock(SYSTEM, saa.email)
+
+    asked = admin.reset(CONSOLE, maria.email, aa.email, aa.next_code())
+    assert (asked.done, asked.asked_by) == (False, aa.email)
+    admin.unlock(SYSTEM, saa.email)
+    assert admin.reset(CONSOLE, maria.email, saa.email, saa.next_code()).done
 
 
 def test_only_administrators_of_the_firm_or_security_staff_reset(sqlite_world: World) -> None:
@@ -417,6 +463,8 @@ def test_nobody_helps_to_reset_the_own_access_or_without_a_code(sqlite_world: Wo
         reset(CONSOLE, maria.email, saa.email, saa.next_code())
     with pytest.raises(NotFound):
         reset(CONSOLE, maria.email, "nobody@northgate.example", "000000")
+    wrong = sqlite_world.audited("person.factor_wrong")
+    assert [(each.object, each.source) for each in wrong] == [(saa.email, CONSOLE.source)] * 5
 
 
 def test_only_enrolled_people_are_reset(sqlite_world: World) -> None:

@@ -16,6 +16,7 @@ from transom.domain.errors import (
     BadParameter,
     ExchangeError,
     FactorRejected,
+    LockedOut,
     ProofNeeded,
     TooMany,
     WrongState,
@@ -260,6 +261,40 @@ def test_an_answer_of_a_passkey_counts_once_also_at_the_same_moment(
         thread.join()
 
     assert len([each for each in came if isinstance(each, FactorRejected)]) == 2
+
+
+def test_an_answer_that_was_overheard_is_worth_nothing_and_makes_no_source_known(
+    world: World,
+) -> None:
+    maria, passkey = with_passkey(world, counts=False)
+    sign_in = world.exchange.people.sign_in
+    request = sign_in.passkey_options()
+    answer = passkey.get(request.options)
+    sign_in.passkey_sign_in(HOME, request.token, answer)
+
+    for _ in range(5):
+        with pytest.raises(FactorRejected) as used:
+            sign_in.passkey_sign_in(ELSEWHERE, request.token, answer)
+        assert used.value.why == "used"
+    with pytest.raises(LockedOut):
+        maria.begin(visit=ELSEWHERE)
+    wrong = world.audited("person.factor_wrong")
+    assert {(each.object, each.source) for each in wrong} == {(maria.email, ELSEWHERE.source)}
+
+
+def test_a_clock_that_ran_ahead_makes_no_used_answer_good_again(sqlite_world: World) -> None:
+    _, passkey = with_passkey(sqlite_world, counts=False)
+    sign_in = sqlite_world.exchange.people.sign_in
+    request = sign_in.passkey_options()
+    answer = passkey.get(request.options)
+    sign_in.passkey_sign_in(HOME, request.token, answer)
+    sqlite_world.clock.jump(timedelta(days=1))
+    sqlite_world.exchange.retention.sweep()
+    sqlite_world.clock.jump(timedelta(days=-1))
+
+    with pytest.raises(FactorRejected) as refused:
+        sign_in.passkey_sign_in(HOME, request.token, answer)
+    assert refused.value.why == "used"
 
 
 def test_a_request_for_a_passkey_ends_and_cannot_be_altered(sqlite_world: World) -> None:

@@ -1,14 +1,13 @@
 """How people get in, and what keeps everybody else out."""
 
-import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from folk import ELSEWHERE, HOME, PASSWORD, Human, enrolled, invited
+from folk import ELSEWHERE, HOME, PASSWORD, Human, at_once, enrolled, invited
 from sqlalchemy import text
-from world import World
+from work import counted
+from world import CHEAP, World
 
 from transom.core.retention import SYSTEM
 from transom.core.sign_in import Attempt
@@ -22,28 +21,12 @@ from transom.domain.errors import (
     SessionEnded,
 )
 from transom.domain.people import Assurance, FactorKind, Period, Visit
+from transom.server.portal import Sandbox
+from transom.server.program import assemble
+from transom.server.system import SystemEntropy
 
 MINUTE = timedelta(minutes=1)
-
-
-def at_once(*calls: Callable[[], object]) -> list[object]:
-    """What came of calls made at the same moment: a value, or the error."""
-    came: list[object] = []
-    together = threading.Barrier(len(calls))
-
-    def run(call: Callable[[], object]) -> None:
-        together.wait()
-        try:
-            came.append(call())
-        except ExchangeError as refusal:
-            came.append(refusal)
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return came
+PAUSED = "Transom: Wrong answers after your password paused a sign-in"
 
 
 def wrong_passwords(maria: Human, visit: Visit, count: int) -> list[str]:
@@ -145,6 +128,34 @@ def test_unknown_names_get_the_same_answer(sqlite_world: World, email: str) -> N
         with pytest.raises(BadCredentials) as refused:
             nobody.begin(password)
         assert refused.value.message == BadCredentials().message
+
+
+def test_whoever_is_named_a_wrong_password_costs_the_same_work(world: World) -> None:
+    """A clock would tell one answer from another by their work: so it is the work that counts."""
+    admin = world.exchange.people.administration
+    names = {
+        "enrolled": enrolled(world).email,
+        "signed in elsewhere": enrolled(world, "nina@northgate.example").sign_in().email,
+        "locked": enrolled(world, "paul@northgate.example").email,
+        "ended": enrolled(world, "rosa@northgate.example").email,
+        "invited": invited(world, "sven@northgate.example").email,
+        "an account": world.account().name,
+        "nobody": "nobody@northgate.example",
+    }
+    admin.lock(SYSTEM, names["locked"])
+    admin.end(SYSTEM, names["ended"])
+    wrong_passwords(Human(world, "first@northgate.example"), Visit("203.0.113.254"), 1)
+
+    found: dict[str, list[tuple[int, list[str]]]] = {name: [] for name in names}
+    for number, (name, email) in enumerate(names.items()):
+        for _ in range(7):  # up to the pause, and in it
+            with counted(world) as work:
+                wrong_passwords(Human(world, email), Visit(f"203.0.113.{number}"), 1)
+            found[name].append((work.hashes, work.statements))
+
+    assert all(works == found["nobody"] for works in found.values())
+    assert [hashes for hashes, _ in found["nobody"]] == [1] * 7
+    assert all(statements for _, statements in found["nobody"])
 
 
 @pytest.mark.parametrize("email", ["", "a\x00b", "x" * 129, "a\nb", "\ud800"])
@@ -353,6 +364,53 @@ def test_the_right_password_does_not_make_wrong_codes_forgotten(sqlite_world: Wo
     assert refused == ["factor_rejected"] * 4 + ["locked_out"]
 
 
+@pytest.mark.parametrize("factor", ["app", "recovery"])
+def test_wrong_answers_after_the_password_end_the_login_pause_the_name_and_are_told(
+    world: World, factor: str
+) -> None:
+    maria = enrolled(world)
+    session = maria.begin(visit=ELSEWHERE)
+    factor_id = maria.factor(session) if factor == "app" else factor
+    for _ in range(4):
+        with pytest.raises(FactorRejected):
+            maria.people.sign_in.verify(session, ELSEWHERE, factor_id, "aaaa-aaaa-aaaa-aaaa")
+    assert PAUSED not in maria.subjects()
+    with pytest.raises(LockedOut):
+        maria.people.sign_in.verify(session, ELSEWHERE, factor_id, "aaaa-aaaa-aaaa-aaaa")
+
+    with pytest.raises(LockedOut):
+        maria.begin(visit=ELSEWHERE)
+    assert maria.subjects().count(PAUSED) == 1
+    assert ELSEWHERE.source in next(e.text for e in maria.mails() if e.subject == PAUSED)
+    assert [each.source for each in world.audited("person.paused")] == [ELSEWHERE.source]
+
+
+def test_two_nodes_count_together_and_take_a_code_once(world: World) -> None:
+    maria = enrolled(world)
+    here, it = maria.people.sign_in, world.program
+    chance = (world.clock, SystemEntropy())
+    other = assemble(it.settings, *chance, CHEAP, Sandbox(world.inbox, ()))
+    there = other.exchange.people.sign_in
+    try:
+        sessions = [each.begin(HOME, maria.email, PASSWORD).session for each in (here, there)]
+        code, factor = maria.app_code(), maria.factor(sessions[0])
+        came = at_once(
+            lambda: here.verify(sessions[0], HOME, factor, code),
+            lambda: there.verify(sessions[1], HOME, factor, code),
+        )
+        refused = [each for each in came if isinstance(each, FactorRejected)]
+        assert [each.why for each in refused] == ["used"]
+
+        codes = []
+        for number in range(6):
+            with pytest.raises(ExchangeError) as wrong:
+                (here, there)[number % 2].begin(ELSEWHERE, maria.email, "not the password")
+            codes.append(wrong.value.code)
+        assert codes == ["bad_credentials"] * 5 + ["locked_out"]
+    finally:
+        other.databases.dispose()
+
+
 def test_a_lock_out_holds_at_every_door(world: World) -> None:
     account = world.account()
     human = Human(world, account.name, ELSEWHERE)
@@ -421,6 +479,7 @@ def test_ten_wrong_codes_from_anywhere_pause_the_factor_and_not_its_owner(world:
     with pytest.raises(FactorPaused):
         maria.people.sign_in.challenge(session, stranger, maria.factor(session))
     assert paused.value.until <= world.clock.now() + timedelta(minutes=30)
+    assert maria.subjects().count(PAUSED) == 1
     assert maria.people.sign_in.verify(session, stranger, "recovery", maria.codes[0])
     assert maria.sign_in(HOME).session
 
@@ -456,6 +515,26 @@ def test_an_administrators_unlock_ends_every_pause(world: World) -> None:
     assert not admin.unlock(SYSTEM, maria.email)
     assert admin.show(maria.email).paused == ()
     assert maria.begin()
+
+
+@pytest.mark.parametrize("factor", ["app", "recovery"])
+def test_an_administrators_unlock_ends_the_pause_of_every_factor(
+    sqlite_world: World, factor: str
+) -> None:
+    maria = enrolled(sqlite_world)
+    sign_in = maria.people.sign_in
+    for number in range(10):
+        visit = Visit(f"203.0.113.{number}")
+        session = maria.begin(visit=visit)
+        factor_id = maria.factor(session) if factor == "app" else factor
+        with pytest.raises(FactorRejected):
+            sign_in.verify(session, visit, factor_id, "000000")
+    with pytest.raises(FactorPaused):
+        sign_in.challenge(session, visit, factor_id)
+
+    assert sqlite_world.exchange.people.administration.unlock(SYSTEM, maria.email)
+    answer = maria.next_code() if factor == "app" else maria.codes[0]
+    assert sign_in.verify(maria.begin(visit=visit), visit, factor_id, answer)
 
 
 # --- ends ----------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from folk import invited
@@ -14,8 +16,9 @@ from transom.core import rights as rights_module
 from transom.core.retention import SYSTEM
 from transom.core.rights import MAX_AGE_SECONDS, RightsBook
 from transom.domain.entitlement import Entitlement, Level
+from transom.domain.errors import BadParameter, WrongState
 from transom.domain.names import Place
-from transom.records import identities
+from transom.records import identities, spaces
 
 INBOX, OUTBOX = Place.parse("0001/app1/in"), Place.parse("0001/app1/out")
 
@@ -161,19 +164,56 @@ def test_a_persons_rights_never_exceed_those_of_the_organizations_accounts(world
     maria = invited(world)
     person = world.exchange.people.administration.find(maria.email)
     admin = world.exchange.administration
-    for application in ("app1", "app2"):
-        admin.entitle(SYSTEM, Entitlement(person.id, "0001", application, "", Level.BOTH))
+    first, second = (world.account("0001", may, "app1") for may in ("submit", "download"))
+    every = ["0001/app1/in", "0001/app1/in_arcv", "0001/app1/out"]
+    admin.entitle(SYSTEM, Entitlement(person.id, "0001", "app1", "", Level.BOTH))
 
     def places() -> list[str]:
         rights = world.exchange.tokens.acting(person.id, "").rights
         return [str(place) for place, _ in rights.all()]
 
-    assert places() == []
+    assert places() == every
+    admin.end_entitlement(SYSTEM, Entitlement(second.id, "0001", "app1", "", Level.DOWNLOAD))
+    assert places() == every[:1]
     world.account("0002", "both", "app1")  # another organization's account lends nothing
+    assert places() == every[:1]
+    world.entitle(second, "0001", "app1", "both")
+    admin.set_account_active(SYSTEM, first.name, active=False)
+    assert places() == every
+    admin.set_account_end(SYSTEM, second.name, world.clock.now().date() + timedelta(days=1))
+    world.clock.pass_time(timedelta(days=3))
     assert places() == []
-    firm = world.account("0001", "submit", "app1")
-    assert places() == ["0001/app1/in"]
-    world.entitle(firm, "0001", "app1", "download")
-    assert places() == ["0001/app1/in", "0001/app1/in_arcv", "0001/app1/out"]
-    admin.set_account_active(SYSTEM, firm.name, active=False)
-    assert places() == []
+
+
+def test_a_person_is_granted_only_what_the_organizations_accounts_hold(world: World) -> None:
+    maria = invited(world)
+    person = world.exchange.people.administration.find(maria.email)
+    admin = world.exchange.administration
+    both = Entitlement(person.id, "0001", "app1", "", Level.BOTH)
+    world.account("0002", "both", "app1")
+    world.account("0001", "both", "app2")
+    world.account("0001", "submit", "app1", "in")
+
+    with pytest.raises(WrongState) as refused:
+        admin.entitle(SYSTEM, both)
+    assert refused.value.message.startswith(
+        "Organization 0001 is without an account that may do this in 0001/app1: "
+        "download, list in in_arcv; download, list in out; this needs it with one,"
+    )
+    assert admin.entitle(SYSTEM, replace(both, level=Level.SUBMIT))
+    with pytest.raises(WrongState, match="download, list in out"):
+        admin.entitle(SYSTEM, replace(both, sub_space="out", level=Level.DOWNLOAD))
+    world.account("0001", "download", "app1")
+    assert admin.entitle(SYSTEM, both)
+
+
+def test_a_person_does_not_process(sqlite_world: World) -> None:
+    maria = invited(sqlite_world)
+    person = sqlite_world.exchange.people.administration.find(maria.email)
+    entitlement = Entitlement(person.id, "", "app1", "", Level.PROCESS)
+
+    with pytest.raises(BadParameter, match="a person cannot process"):
+        sqlite_world.exchange.administration.entitle(SYSTEM, entitlement)
+    with sqlite_world.database.transaction() as tx:  # nor one to whom it was granted all the same
+        spaces.grant(tx, "by hand", entitlement, sqlite_world.clock.now())
+    assert sqlite_world.exchange.tokens.acting(person.id, "").rights.processes == frozenset()

@@ -25,12 +25,12 @@ SOURCE = "192.0.2.1"
 
 
 @pytest.fixture
-def apart(tmp_path: Path, postgres_url: str, postgres_template: str) -> Iterator[World]:
+def apart(tmp_path: Path, postgres_common: str) -> Iterator[World]:
     """Identities on SQLite, the exchange on PostgreSQL."""
     identity = f"sqlite:///{tmp_path / 'identity.db'}"
     with (
-        postgres.fresh_database(postgres_url, postgres_template) as url,
-        made(tmp_path / "world", url, identity_url=identity) as world,
+        postgres.emptied(postgres_common),
+        made(tmp_path / "world", postgres_common, identity_url=identity) as world,
     ):
         yield world
 

@@ -31,8 +31,8 @@ from transom.frontends.s3.calls import Surroundings
 from transom.frontends.s3.objects import SINGLE_PUT_BYTES
 from transom.frontends.s3.routes import S3Door
 from transom.frontends.shell import Shell
-from transom.server.assemble import bucket_of
 from transom.server.listeners import Listener, bind
+from transom.server.program import bucket_of
 from transom.server.system import SystemEntropy
 
 OCTETS = {"Content-Type": "application/octet-stream"}

@@ -30,8 +30,8 @@ from world import CHEAP, MovableClock, World
 from transom.frontends.sftp.door import Terms, Timing
 from transom.frontends.sftp.wire import Kind, Status
 from transom.records.schema import submissions
-from transom.server.assemble import assemble
 from transom.server.host_keys import HostKeyDirectory
+from transom.server.program import assemble
 from transom.server.settings import load
 from transom.server.system import SystemEntropy
 

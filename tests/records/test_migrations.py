@@ -1,10 +1,13 @@
 """The schema goes up and down on both databases, and the migrations are the tables."""
 
+from pathlib import Path
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from transom.records import identities, migrate, submissions
+from transom.records import identities, migrate, revision, submissions
 from transom.records.database import Database
 from transom.records.schema import metadata
 
@@ -38,17 +41,23 @@ def test_going_down_to_the_base_leaves_nothing_behind(database_url: str) -> None
 def test_the_status_tells_what_is_there_and_what_is_wanted(database_url: str) -> None:
     database = Database(database_url)
 
-    before = migrate.status(database)
+    before = revision.status(database)
     migrate.up(database)
     migrate.up(database)  # repeating changes nothing
-    after = migrate.status(database)
+    after = revision.status(database)
     migrate.down(database)
-    below = migrate.status(database)
+    below = revision.status(database)
     database.dispose()
 
     assert (before.present, before.is_current) == ("", False)
     assert (after.present, after.is_current) == (after.wanted, True)
     assert not below.is_current
+
+
+def test_the_schema_that_is_wanted_is_the_newest_migration() -> None:
+    scripts = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
+
+    assert scripts.get_current_head() == revision.WANTED
 
 
 def test_going_up_and_down_again_keeps_every_submission_and_organization(

@@ -89,6 +89,23 @@ def test_people_are_locked_unlocked_and_ended(
     assert actions[-3:] == ["person.locked", "person.unlocked", "person.ended"]
 
 
+def test_a_person_is_granted_at_most_what_the_organization_holds(
+    admin: Command, config: Path
+) -> None:
+    ready(config, MARIA)
+    words = (MARIA, "0001/mine/in", "submit")
+    refused = admin("entitlement", "add", *words)
+    admin("account", "add", "0001ftp01", "--org", "0001")
+    admin("entitlement", "add", "0001ftp01", "0001/mine", "submit")
+    granted = admin("entitlement", "add", *words)
+
+    assert refused.code == 1
+    assert "Organization 0001 is without an account that may do this in 0001/mine" in refused.err
+    assert "list, upload in in" in refused.err
+    assert (granted.code, granted.err) == (0, f"{MARIA} has submit in 0001/mine/in.\n")
+    assert admin("entitlement", "add", MARIA, "mine", "process").code == 1
+
+
 def test_a_reset_takes_two_administrators_and_their_codes(
     admin: Command,
     config: Path,

@@ -17,7 +17,8 @@ from world import World
 
 from transom.core.exchange import Exchange
 from transom.core.retention import Swept
-from transom.domain.errors import Unavailable
+from transom.core.sign_in import Attempt
+from transom.domain.errors import BadCredentials, Unavailable
 from transom.server import caretaker
 from transom.server.caretaker import Caretaker
 
@@ -25,7 +26,13 @@ from transom.server.caretaker import Caretaker
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is due at once, and again at once."""
-    for name in ("SEAL_SECONDS", "SWEEP_SECONDS", "FIRST_SWEEP_SECONDS", "SCRUB_SECONDS"):
+    for name in (
+        "SEAL_SECONDS",
+        "ALERT_SECONDS",
+        "SWEEP_SECONDS",
+        "FIRST_SWEEP_SECONDS",
+        "SCRUB_SECONDS",
+    ):
         monkeypatch.setattr(caretaker, name, 0.01)
 
 
@@ -122,6 +129,32 @@ def test_damaged_files_are_counted(sqlite_world: World) -> None:
 
     with running(replace(sqlite_world.exchange, scrub=scrub)):
         eventually(lambda: value("transom_damaged_blobs_total") >= before + 2)
+
+
+def test_guessing_is_told_and_counted(
+    sqlite_world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted = "transom_guessing_alerts_total"
+    before = value(counted, of="source")
+    caplog.set_level(logging.INFO)
+    watch = sqlite_world.exchange.alerts
+    watch.fresh()
+    for number in range(21):
+        attempt = Attempt(f"0001ftp{number}", "guess", "203.0.113.66")
+        with pytest.raises(BadCredentials):
+            sqlite_world.exchange.sign_in.enter(attempt)
+
+    with running(sqlite_world.exchange):
+        eventually(lambda: value(counted, of="source") == before + 1)
+
+    (told,) = [each for each in caplog.records if each.message == "passwords are being guessed"]
+    facts = {name: vars(told)[name] for name in ("of", "object", "source", "more_than")}
+    assert facts == {
+        "of": "source",
+        "object": "203.0.113.66",
+        "source": "203.0.113.66",
+        "more_than": 20,
+    }
 
 
 def test_it_stops_at_once_though_the_next_run_is_far_off(

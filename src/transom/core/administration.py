@@ -24,12 +24,12 @@ from transom.core.accounts import (
 from transom.core.passwords import Passwords
 from transom.core.register import Register, organization_of
 from transom.core.tools import Tools
-from transom.domain.entitlement import Actor, Entitlement, Level
-from transom.domain.errors import BadParameter, NotFound
+from transom.domain.entitlement import Actor, Entitlement, Level, lacking
+from transom.domain.errors import BadParameter, NotFound, WrongState
 from transom.domain.identity import Organization, Principal
 from transom.domain.names import parse_org
 from transom.domain.space import Application, Catalogue, Direction, OrgKind
-from transom.records import identities, spaces
+from transom.records import identities, people, spaces
 from transom.records.database import Database
 from transom.records.holding import Exempt
 
@@ -198,11 +198,16 @@ class Administration(Accounts):
     def entitle(self, actor: Actor, entitlement: Entitlement) -> bool:
         """Grant an entitlement; False when it is there already.
 
+        A person is granted at most what the accounts of the home organization hold in all; what
+        they lose later is cut as it is used.
+
         Raises:
             NotFound: no such organization, application or sub-space.
-            BadParameter: an organization where none belongs, or none where one does.
+            BadParameter: an organization where none belongs, or none where one does; or a person
+                who would process.
+            WrongState: it is for a person, and the organization does not hold it.
         """
-        self._check(entitlement)
+        self._require_held(entitlement, self._check(entitlement))
         with self._tools.database.transaction() as tx:
             new_id, now = self._tools.entropy.uuid(), self._tools.clock.now()
             is_new = spaces.grant(tx, new_id, entitlement, now)
@@ -221,20 +226,44 @@ class Administration(Accounts):
                 raise NotFound("The entitlement", "An entitlement is ended as it was granted.")
             self._note_entitlement(tx, actor, "entitlement.ended", entitlement)
 
-    def _check(self, entitlement: Entitlement) -> None:
+    def _check(self, entitlement: Entitlement) -> Application:
+        """The application, with its archives, in which this may be granted to an account."""
         if (entitlement.org == "") != (entitlement.level is Level.PROCESS):
             raise BadParameter("org", "needed at every level but process, which is for all")
         with self._tools.database.reading() as tx:
             application = spaces.catalogue(tx).applications.get(entitlement.application)
         if application is None:
             raise NotFound(f"Application {entitlement.application}", "Check the spelling.")
-        archives = application.with_archives(self._tools.keeping.archive_days).sub_spaces
-        if entitlement.sub_space and entitlement.sub_space not in archives:
+        application = application.with_archives(self._tools.keeping.archive_days)
+        if entitlement.sub_space and entitlement.sub_space not in application.sub_spaces:
             what = f"Sub-space {entitlement.application}/{entitlement.sub_space}"
             raise NotFound(what, "Check the spelling.")
         if entitlement.org:
             with self._identity.reading() as tx:
                 self._require_organization(tx, entitlement.org)
+        return application
+
+    def _require_held(self, asked: Entitlement, application: Application) -> None:
+        """Return quietly when this is for an account, or for a person and held at home."""
+        with self._identity.reading() as tx:
+            row = people.find(tx, asked.principal_id)
+            if row is None:
+                return
+            home = row.person.org
+            accounts = identities.account_ids(tx, home, self._tools.clock.now())
+        if asked.level is Level.PROCESS:
+            raise BadParameter("level", "a person cannot process; only applications' accounts do")
+        with self._tools.database.reading() as tx:
+            held = [each for account in accounts for each in spaces.entitlements_of(tx, account)]
+        missing = lacking(asked, held, application)
+        if missing:
+            told = (f"{', '.join(sorted(missing[name]))} in {name}" for name in missing)
+            place = f"{asked.org}/{asked.application}"
+            raise WrongState(
+                f"Organization {home}",
+                f"without an account that may do this in {place}: {'; '.join(told)}",
+                "with one, as a person is granted at most what its accounts hold",
+            )
 
     def _note_entitlement(
         self, tx: Connection, actor: Actor, action: str, what: Entitlement

@@ -11,6 +11,7 @@ from transom.core.bodies import Bodies
 from transom.core.browse import Browse
 from transom.core.downloads import Downloads
 from transom.core.grants import Tokens
+from transom.core.guessing import Alerts
 from transom.core.handoff import HandOff
 from transom.core.multipart import Multiparts
 from transom.core.news import News
@@ -49,6 +50,7 @@ class Exchange:
     retention: Retention
     scrub: Scrub
     sealers: tuple[Sealer, ...]
+    alerts: Alerts
     administration: Administration
     people: People
     check: Callable[[], None]

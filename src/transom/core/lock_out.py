@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from transom.core import guessing
 from transom.core.passwords import name_key
 from transom.domain import identity
 from transom.domain.identity import Standing, source_key
@@ -69,6 +70,8 @@ def note_success(tx: Connection, caller: Caller, now: datetime) -> None:
 def count_failure(tx: Connection, caller: Caller, found: Standing, now: datetime) -> None:
     """Count a failure of a name and source that stood so, and close what the rule closes."""
     key, source = caller.name_key, caller.source_key
+    if not found.known and not found.failures:
+        guessing.note(tx, caller.name, caller.source, caller.request_id, now)
     identities.add_failure(tx, key, source, now, known=found.known)
     wait = found.wait_after_failure()
     if wait is not None:

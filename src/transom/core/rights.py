@@ -59,10 +59,10 @@ class RightsBook:
     def _rights(self, principal: Principal) -> Rights:
         """A person's never exceed the organization's: what its own accounts hold in all."""
         held = self.of(principal.id)
-        if principal.kind is not PrincipalKind.PERSON or not held.places:
+        if principal.kind is not PrincipalKind.PERSON or not (held.places or held.processes):
             return held
         with self._identity.reading() as tx:
-            accounts = identities.account_ids(tx, principal.home_org)
+            accounts = identities.account_ids(tx, principal.home_org, self._clock.now())
         return held.within(self.of(each) for each in accounts)
 
     def of(self, principal_id: str) -> Rights:

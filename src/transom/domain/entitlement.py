@@ -165,6 +165,27 @@ class Actor:
         return replace(self, rights=Rights({(org, application): cut} if cut else {}))
 
 
+def lacking(
+    asked: Entitlement, held: Iterable[Entitlement], application: Application
+) -> Mapping[str, frozenset[Action]]:
+    """What an entitlement would allow that none of those held allows, by sub-space.
+
+    Args:
+        asked: in this application, whole or in a sub-space that its catalogue names.
+        held: of whomever; those of other places count for nothing.
+        application: with its archives in place.
+    """
+    place = (asked.org, asked.application)
+    here = [each for each in held if (each.org, each.application) == place]
+    found = {}
+    for name, space in sorted(application.sub_spaces.items()):
+        there = [each.actions(space) for each in here if each.covers(space)]
+        actions = asked.actions(space) if asked.covers(space) else frozenset()
+        if actions - frozenset().union(*there):
+            found[name] = actions - frozenset().union(*there)
+    return found
+
+
 def rights_of(
     entitlements: Iterable[Entitlement],
     catalogue: Catalogue,

@@ -143,6 +143,20 @@ def source_key(source: str) -> str:
     return str(address)
 
 
+def network_key(source: str) -> str:
+    """The network around a source that one attacker may well have whole: an IPv4 /24, an IPv6 /48.
+
+    What is no address is a network of its own.
+    """
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        return source
+    address = getattr(address, "ipv4_mapped", None) or address
+    bits = 24 if isinstance(address, ipaddress.IPv4Address) else 48
+    return str(ipaddress.ip_network((address, bits), strict=False))
+
+
 # --- public keys ---------------------------------------------------------------------------------
 
 RSA_BITS = range(2048, 16385)

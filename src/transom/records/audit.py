@@ -104,6 +104,17 @@ def latest(tx: Connection) -> datetime | None:
     return tx.execute(select(audit.c.at).order_by(audit.c.id.desc()).limit(1)).scalar_one_or_none()
 
 
+def newest(tx: Connection) -> int:
+    """The highest id of an entry; 0 before the first. Lower ones may be committed later."""
+    return int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
+
+
+def of_action(tx: Connection, action: str, after: int) -> list[Entry]:
+    """The entries of an action with ids above this one, the oldest first."""
+    query = select(audit).where(audit.c.id > after, audit.c.action == action)
+    return [_entry(row) for row in tx.execute(query.order_by(audit.c.id))]
+
+
 def of_person(tx: Connection, principal_id: str, actions: Sequence[str], limit: int) -> list[Entry]:
     """The newest entries of these actions (of those for people) of a person, the newest first."""
     query = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, or_, select, update
 
@@ -17,6 +17,8 @@ from transom.records.schema import (
     sign_in_failures,
     used_passkey_requests,
 )
+
+_USED_KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,12 @@ def forget_challenges(tx: Connection, session_ids: Iterable[str]) -> None:
 
 
 def sweep_challenges(tx: Connection, now: datetime) -> int:
-    """Drop challenges that nobody may answer any more; returns how many."""
-    used = delete(used_passkey_requests).where(used_passkey_requests.c.ends_at <= now)
+    """Drop challenges that nobody may answer any more; returns how many.
+
+    What was used stays longer: a clock that ran ahead, and is put right, must not make it good
+    again.
+    """
+    used = delete(used_passkey_requests).where(used_passkey_requests.c.ends_at <= now - _USED_KEPT)
     return rows(tx, delete(challenges).where(challenges.c.ends_at <= now)) + rows(tx, used)
 
 

@@ -121,6 +121,15 @@ def take(tx: Connection, key: str, per_second: float, burst: float, now: datetim
     return timedelta(0)
 
 
+def is_empty(tx: Connection, key: str, per_second: float, burst: float, now: datetime) -> bool:
+    """Whether take() would find nothing in this bucket."""
+    row = tx.execute(select(rates.c.level, rates.c.at).where(rates.c.key == key)).one_or_none()
+    if row is None:
+        return False
+    passed = max(0.0, (now - row.at).total_seconds())
+    return bool(min(burst, row.level + passed * per_second) < 1)
+
+
 def sweep_rates(tx: Connection, now: datetime) -> int:
-    """Drop buckets that nobody took from for an hour: they are full by now."""
-    return rows(tx, delete(rates).where(rates.c.at < now - timedelta(hours=1)))
+    """Drop buckets that nobody took from for a day: they are full by now, also the slowest."""
+    return rows(tx, delete(rates).where(rates.c.at < now - timedelta(days=1)))

@@ -256,12 +256,13 @@ def _registered(row: Row[Any]) -> PrincipalRow:
     return PrincipalRow(read_principal(row), row.created_at, bool(row.org_active))
 
 
-def account_ids(tx: Connection, org: str) -> list[str]:
-    """The accounts that call an organization home and were not stopped, by id."""
+def account_ids(tx: Connection, org: str, now: datetime) -> list[str]:
+    """The accounts that call an organization home and were not stopped or ended, by id."""
     query = select(principals.c.id).where(
         principals.c.home_org == org,
         principals.c.kind == PrincipalKind.ACCOUNT,
         principals.c.active,
+        principals.c.ends_at.is_(None) | (principals.c.ends_at > now),
     )
     return list(tx.execute(query.order_by(principals.c.id)).scalars())
 

@@ -1,7 +1,8 @@
-"""What runs by itself beside the listeners: sealing the audit trail, retention, scrubbing."""
+"""What runs by itself beside the listeners: sealing, alerts, retention, scrubbing."""
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -16,6 +17,7 @@ from transom.core.sealing import Sealer
 from transom.domain.errors import Unavailable
 
 SEAL_SECONDS = 5.0
+ALERT_SECONDS = 10.0
 SWEEP_SECONDS = 3600.0
 FIRST_SWEEP_SECONDS = 5.0
 SCRUB_SECONDS = 600.0
@@ -23,6 +25,11 @@ SCRUB_BYTES = 4 << 30
 
 _log = logging.getLogger(__name__)
 
+GUESSED = Counter(
+    "transom_guessing_alerts_total",
+    "Alerts of passwords guessed too slowly to be locked out, by what they spread over.",
+    ["of"],
+)
 SWEPT = Counter("transom_swept_total", "What retention ended or removed, by kind.", ["kind"])
 DAMAGED = Counter("transom_damaged_blobs_total", "Blobs found to differ from what was received.")
 LAST_RUN = Gauge(
@@ -52,6 +59,7 @@ class Caretaker:
             *(  # one for each database: a cut chain in one must not stop the other's
                 _Job("seal", SEAL_SECONDS, 0, partial(_seal, sealer)) for sealer in exchange.sealers
             ),
+            _Job("alert", ALERT_SECONDS, 0, self._alert),
             _Job("sweep", SWEEP_SECONDS, FIRST_SWEEP_SECONDS, self._sweep),
             _Job("scrub", SCRUB_SECONDS, SCRUB_SECONDS, self._scrub),
         )
@@ -88,6 +96,13 @@ class Caretaker:
             except Exception:  # noqa: BLE001 - the boundary of a background job
                 FAILED.labels(job.name).inc()
                 _log.exception("job failed", extra={"job": job.name})
+
+    def _alert(self) -> None:
+        for each in self._exchange.alerts.fresh():
+            facts = json.loads(each.detail)
+            GUESSED.labels(facts["of"]).inc()
+            told = {"object": each.object, "source": each.source} | facts
+            _log.warning("passwords are being guessed", extra=told)
 
     def _sweep(self) -> None:
         swept = asdict(self._exchange.retention.sweep())

@@ -1,3 +1,4 @@
+# ruff: noqa: PLC0415 - what one command needs is loaded when it runs: the others answer sooner.
 """transom-server: demo, run, check-settings, migrate, catalogue, admin, audit, keys, host-keys.
 
 Exit codes: 0 done, 1 a fault or a "no", 2 wrong use, 78 settings that cannot be used.
@@ -5,33 +6,31 @@ Exit codes: 0 done, 1 a fault or a "no", 2 wrong use, 78 settings that cannot be
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import secrets
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, Literal, NoReturn
 
 import typer
-from alembic.util import CommandError
-from cryptography import x509
 
 from transom import __version__
 from transom.domain.errors import ExchangeError
-from transom.records import migrate as migrations
 from transom.records.database import Database
-from transom.server import logs, sandbox, settings
+from transom.records.revision import NoSuchRevision, status
+from transom.server import logs, settings
 from transom.server.admin import admin, catalogue
-from transom.server.assemble import assemble, sealers
-from transom.server.host_keys import BadHostKeys, HostKeyDirectory
+from transom.server.assemble import sealers
+from transom.server.failures import BadHostKeys, Failure
 from transom.server.opening import Config, driver_says, group, open_databases, shown
-from transom.server.processes import Share, again
-from transom.server.run import CannotListen, SchemaOutdated, require_schema, supervise
-from transom.server.run import run as serve
+from transom.server.schema import require_schema
 from transom.server.settings import Settings
 from transom.server.system import SystemClock, SystemEntropy
+
+if TYPE_CHECKING:
+    from transom.server.host_keys import HostKeyDirectory
 
 FAULT, BAD_SETTINGS, INTERRUPTED = 1, 78, 130
 _HIGHEST_PORT: Final = 65535
@@ -41,17 +40,7 @@ _KEY_NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _HEAD: Final = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 _KEY_BYTES: Final = 32
 _SOON: Final = timedelta(days=30)
-_KNOWN: Final = (
-    ExchangeError,
-    SchemaOutdated,
-    CannotListen,
-    BadHostKeys,
-    sandbox.DemoBusy,
-    sandbox.UnknownApplication,
-    CommandError,
-    ModuleNotFoundError,
-    OSError,
-)
+_KNOWN: Final = (ExchangeError, Failure, NoSuchRevision, ModuleNotFoundError, OSError)
 
 # Plain text: an operator's terminal may be a log file, a serial line or a screen reader.
 app = typer.Typer(
@@ -94,8 +83,6 @@ def _explained(failure: Exception) -> str:
         case ExchangeError():
             said = driver_says(failure)
             return f"{failure.message} ({said})" if said else failure.message
-        case CommandError():
-            return f"The schema stays as it is: {failure}."
         case ModuleNotFoundError():
             driver = failure.name == "psycopg"
             return "PostgreSQL needs its driver: pip install 'transom[postgres]'" if driver else ""
@@ -181,6 +168,8 @@ def demo(  # noqa: PLR0913 - each is an option
     portal = portal_port if portal_port is not None else _PORTAL_PORT if http_port else 0
     if portal and portal in (http_port, s3_port, sftp):
         raise typer.BadParameter("must not be the port of another door", param_hint="--portal-port")
+    from transom.server import sandbox
+
     logs.configure(log_level)
     wanted = tuple(mine or ())
     options = sandbox.DemoOptions(data, http_port, s3_port, tls, ready_file, wanted, sftp, portal)
@@ -194,9 +183,13 @@ def run(config: Config) -> None:
     In the foreground, if the database's schema is the one of this program. After SIGTERM or Ctrl-C
     requests under way have 5 s to finish, and it ends within 10 s.
     """
+    from transom.server.processes import Share, again
+    from transom.server.program import assemble
+    from transom.server.run import run as serve
+    from transom.server.run import supervise
+
     chosen = settings.load(config)
     logs.configure(chosen.logs.level)
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each look at the schema
     share = Share.received()
     if share is None and chosen.exchange.workers > 1:
         raise typer.Exit(supervise(chosen, again(config)))
@@ -254,6 +247,8 @@ def _notes(chosen: Settings) -> Iterator[str]:
 
 
 def _end_of(certificate: Path) -> datetime:
+    from cryptography import x509
+
     return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_after_utc
 
 
@@ -267,7 +262,7 @@ def version() -> None:
 
 
 def _told(database: Database) -> str:
-    return f"{shown(database.engine.url)}: schema {migrations.status(database).present or 'none'}"
+    return f"{shown(database.engine.url)}: schema {status(database).present or 'none'}"
 
 
 @migrate.command("up")
@@ -279,6 +274,8 @@ def migrate_up(
 
     May be repeated: what is done already is left as it is.
     """
+    from transom.records import migrate as migrations
+
     with open_databases(settings.load(config)) as databases:
         for database in databases.each():
             migrations.up(database, to)
@@ -294,6 +291,8 @@ def migrate_down(
 
     What only the newer schema can hold is lost: make a copy first.
     """
+    from transom.records import migrate as migrations
+
     with open_databases(settings.load(config)) as databases:
         for database in databases.each():
             migrations.down(database, to)
@@ -309,7 +308,7 @@ def migrate_status(config: Config) -> None:
     behind = False
     with open_databases(settings.load(config)) as databases:
         for database in databases.each():
-            found = migrations.status(database)
+            found = status(database)
             behind |= not found.is_current
             typer.echo(f"{_told(database)}, wanted {found.wanted}")
     raise typer.Exit(FAULT if behind else 0)
@@ -377,6 +376,8 @@ def keys_new(
 
 
 def _host_keys(config: Path) -> HostKeyDirectory:
+    from transom.server.host_keys import HostKeyDirectory
+
     root = settings.load(config).sftp.host_key_directory
     if root is None:
         raise BadHostKeys("The settings name no sftp.host_key_directory.")

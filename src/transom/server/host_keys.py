@@ -15,6 +15,8 @@ from typing import Final
 
 import asyncssh
 
+from transom.server.failures import BadHostKeys
+
 KINDS: Final = ("ed25519", "ecdsa", "rsa")
 _MAKING: Final = {
     "ed25519": ("ssh-ed25519", {}),
@@ -22,10 +24,6 @@ _MAKING: Final = {
     "rsa": ("ssh-rsa", {"key_size": 3072}),
 }
 _NEXT: Final = ".next"
-
-
-class BadHostKeys(Exception):
-    """The host keys cannot be used; says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from transom.core.retention import SYSTEM
 from transom.domain.entitlement import Actor
 from transom.server import settings
 from transom.server.assemble import Databases, build_exchange, connect
-from transom.server.run import require_schema
+from transom.server.schema import require_schema
 from transom.server.settings import Settings
 from transom.server.system import SystemClock, SystemEntropy
 

@@ -18,15 +18,17 @@ from typing import Protocol
 from prometheus_client import REGISTRY, Gauge, make_asgi_app
 
 from transom import __version__
-from transom.records import migrate
 from transom.server import tls
-from transom.server.assemble import Assembled, Databases, connect
+from transom.server.assemble import connect
 from transom.server.caretaker import Caretaker
 from transom.server.connections import ConnectionLimits
 from transom.server.courier import Courier
+from transom.server.failures import CannotListen
 from transom.server.listeners import BACKLOG, Listener, bind, serve
 from transom.server.listeners import run as run_loop
 from transom.server.processes import Share, Supervisor, shared_metrics
+from transom.server.program import Assembled
+from transom.server.schema import require_schema
 from transom.server.sections import Listen, TlsSettings
 from transom.server.settings import Settings
 from transom.server.sftp import SftpListener, host_keys_of, sftp_door
@@ -46,35 +48,6 @@ _DAY_SECONDS = 86_400
 _WORTH_TELLING = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
-
-
-class SchemaOutdated(Exception):
-    """The database's schema is not the one this program wants."""
-
-
-class CannotListen(Exception):
-    """An address is not this machine's, in use, or not allowed."""
-
-
-def require_schema(databases: Databases) -> None:
-    """Return quietly when every database has the schema of this program.
-
-    Raises:
-        SchemaOutdated: says which one is there, and what to run.
-    """
-    for database in databases.each():
-        found = migrate.status(database)
-        if not found.is_current:
-            is_behind = found.present < found.wanted  # revisions are numbered
-            raise SchemaOutdated(
-                f"The database has schema {found.present or 'none'}, "
-                f"this program wants {found.wanted}. "
-                + (
-                    "Run: transom-server migrate up --config FILE"
-                    if is_behind
-                    else "It belongs to a later program: run that one."
-                )
-            )
 
 
 def addresses_of(settings: Settings) -> list[Listen]:

@@ -40,12 +40,13 @@ from transom.processors.rule_4530.processor import APPLICATION as RULE_4530
 from transom.processors.rule_4530.processor import worker_for
 from transom.records import migrate
 from transom.server import tls
-from transom.server.assemble import Assembled, assemble
 from transom.server.card import card
 from transom.server.demo_application import Beside, accept
 from transom.server.demo_files import demo_pdf, demo_zip
+from transom.server.failures import DemoBusy, UnknownApplication
 from transom.server.listeners import Listener
 from transom.server.portal import Sandbox
+from transom.server.program import Assembled, assemble
 from transom.server.run import bound, limits_of, serve_until_stopped
 from transom.server.sections import (
     BlobSettings,
@@ -117,14 +118,6 @@ class DemoApplication:
     application: str
     user: str
     password: str
-
-
-class UnknownApplication(Exception):
-    """The demo has no such application."""
-
-
-class DemoBusy(Exception):
-    """Another demo runs on the same data."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from transom.domain.identity import PublicKey
 from transom.frontends.sftp.door import Terms, Timing
 from transom.frontends.sftp.penalties import Penalties, Prices
 from transom.frontends.sftp.policies import CURRENT, GUIDE_2022, POLICIES, prepare_group_exchange
-from transom.server.host_keys import BadHostKeys, HostKeyDirectory
+from transom.server.failures import BadHostKeys
+from transom.server.host_keys import HostKeyDirectory
 
 
 def enters(at: Door, account: Account, **options: object) -> Exception | None:

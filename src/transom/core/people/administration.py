@@ -20,6 +20,7 @@ from transom.core.people.kit import Kit
 from transom.core.people.proof import Proofs, closed_until
 from transom.core.people.rules import RESET_WAITS
 from transom.core.people.sign_in import normal_email
+from transom.core.people.vault import Broken
 from transom.core.register import organization_of
 from transom.core.sign_in import MAX_NAME
 from transom.domain.entitlement import Actor, PrincipalKind
@@ -264,7 +265,7 @@ class PeopleAdministration:
     def lock(self, actor: Actor, email: str) -> bool:
         """Let a person do nothing more, at once; False when it stood so. Raises NotFound."""
         with self._kit.identity.transaction() as tx:
-            row = self._present(tx, email)
+            row = self._to_change(tx, email)
             if not row.person.active:
                 return False
             identities.set_principal_active(tx, row.person.id, active=False)
@@ -285,8 +286,7 @@ class PeopleAdministration:
             if changes:
                 identities.set_principal_active(tx, row.person.id, active=True)
             changes |= identities.unlock(tx, name_key(row.person.email))
-            for each in factors.of(tx, row.person.id):
-                changes |= identities.unlock(tx, self._proofs.key(each.id, row))
+            changes |= self._proofs.unlock(tx, row)
             if changes:
                 self._note(tx, actor, "person.unlocked", row.person)
         return changes
@@ -312,7 +312,7 @@ class PeopleAdministration:
         """Let a person enrol anew: factors, password and sessions end, a new invitation goes.
 
         It takes two administrators within a day: each proves with a code of the own authenticator
-        app that it is not the other's hand.
+        app that it is not the other's hand. A wish counts as long as whoever had it may do this.
 
         Raises:
             FactorRejected: the code is not right; LockedOut: too many wrong ones.
@@ -325,7 +325,10 @@ class PeopleAdministration:
             raise refusal
         with self._kit.identity.transaction() as tx:
             row, helper = self._lasting(tx, email), self._present(tx, by)
-            self._require_may_reset(row, helper)
+            if not self._may_reset(row, helper):
+                raise BadParameter(
+                    "by", "an operator of role security, or the firm's administrator"
+                )
             done = self._ask_or_do(tx, actor, row, helper)
         self._kit.post.ring()
         return done
@@ -334,28 +337,35 @@ class PeopleAdministration:
         now, person_id = self._kit.clock.now(), row.person.id
         if row.person.enrolled_at is None:
             raise WrongState(f"Person {row.person.email}", "not enrolled", "enrolled: send anew")
-        asked = people.reset_asked(tx, person_id)
-        if asked is not None and asked[1] + RESET_WAITS > now and asked[0] != helper.person.id:
-            first = people.find(tx, asked[0])
-            first_name = first.person.email if first else ""
+        first, visit = self._asked_before(tx, row, helper), _visit(actor)
+        if first is not None:
             self._undo_enrolment(tx, row)
             self._send(tx, actor, row)
-            facts = {"by": helper.person.email, "asked_by": first_name}
+            facts = {"by": helper.person.email, "asked_by": first.email}
             self._note(tx, actor, "person.reset", row.person, **facts)
-            return Reset(True, first_name, now)  # noqa: FBT003 - its field says so
+            self._kit.tell(tx, row.person, visit, said("Two administrators reset your access"))
+            return Reset(True, first.email, now)  # noqa: FBT003 - its field says so
         people.forget_reset(tx, person_id)
         people.ask_reset(tx, person_id, helper.person.id, now)
         self._note(tx, actor, "person.reset_asked", row.person, by=helper.person.email)
-        visit = Visit(actor.source, request_id=actor.request_id)
         self._kit.tell(tx, row.person, visit, said("An administrator asked to reset your access"))
         return Reset(False, helper.person.email, now + RESET_WAITS)  # noqa: FBT003
 
-    def _require_may_reset(self, row: PersonRow, helper: PersonRow) -> None:
+    def _asked_before(self, tx: Connection, row: PersonRow, helper: PersonRow) -> Person | None:
+        """Who else asked for it within a day, and may still do so: not locked or ended since."""
+        asked = people.reset_asked(tx, row.person.id)
+        if asked is None or asked[1] + RESET_WAITS <= self._kit.clock.now():
+            return None
+        first = people.find(tx, asked[0])
+        if first is None or first.person.id == helper.person.id:
+            return None
+        return first.person if self._may_reset(row, first) else None
+
+    def _may_reset(self, row: PersonRow, helper: PersonRow) -> bool:
         person, other = row.person, helper.person
         at_home = other.role.is_administrator and other.org == person.org
         is_helper = other.role is Role.SECURITY or at_home
-        if not is_helper or other.id == person.id or not helper.may_act(self._kit.clock.now()):
-            raise BadParameter("by", "an operator of role security, or the firm's administrator")
+        return is_helper and other.id != person.id and helper.may_act(self._kit.clock.now())
 
     def _prove(self, actor: Actor, by: str, code: str) -> SignInError | None:
         """Prove an administrator by a code; what it counted is committed."""
@@ -374,10 +384,11 @@ class PeopleAdministration:
             for each in apps:
                 try:
                     self._proofs.kinds[FactorKind.AUTHENTICATOR].verify(tx, each, None, code)
-                except FactorRejected:
+                except (FactorRejected, Broken):
                     continue
                 return None
             lock_out.count_failure(tx, caller, standing, now)
+            self._kit.note(tx, row.person, _visit(actor), "person.factor_wrong")
         return FactorRejected("wrong")
 
     # --- kinds of factor -------------------------------------------------------------------------
@@ -463,10 +474,15 @@ class PeopleAdministration:
             raise NotFound(f"Person {email}", "Check the spelling.")
         return found
 
-    def _lasting(self, tx: Connection, email: str) -> PersonRow:
-        """The person of this user name, for this transaction alone to change, if not ended."""
+    def _to_change(self, tx: Connection, email: str) -> PersonRow:
+        """The person of this user name, for this transaction alone to change."""
         row = people.find_to_change(tx, self._present(tx, email).person.id)
         assert row is not None  # noqa: S101 - people are never removed
+        return row
+
+    def _lasting(self, tx: Connection, email: str) -> PersonRow:
+        """The same, if not ended."""
+        row = self._to_change(tx, email)
         ends_at = row.person.ends_at
         if ends_at is not None and ends_at <= self._kit.clock.now():
             raise WrongState(f"Person {row.person.email}", "ended for good", "not ended")
@@ -487,6 +503,10 @@ class PeopleAdministration:
                 detail=audit.detail({"person": person.id} | facts),
             ),
         )
+
+
+def _visit(actor: Actor) -> Visit:
+    return Visit(actor.source, request_id=actor.request_id)
 
 
 def _checked(new: NewPerson) -> NewPerson:

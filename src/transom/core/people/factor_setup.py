@@ -32,7 +32,7 @@ from transom.domain.people import (
     Visit,
 )
 from transom.domain.said import said
-from transom.records import factors, person_sessions
+from transom.records import factors
 from transom.records.factors import ChallengeRow, FactorRow
 from transom.records.people import PersonRow
 from transom.records.person_sessions import PersonSession
@@ -168,9 +168,9 @@ class FactorSetup:
         )
 
     def _may_bind(self, tx: Connection, session: Session) -> tuple[PersonSession, PersonRow]:
-        kept = person_sessions.to_change(tx, session.id)
-        if kept is not None and kept.assurance == Assurance.ENROLLING:
-            return kept, self._enrolments.require_step(tx, session, Step.FACTOR)
+        if session.assurance is Assurance.ENROLLING:
+            self._enrolments.require_step(tx, session, Step.FACTOR)
+            return self._sessions.require(tx, session, Assurance.ENROLLING)
         return self._sessions.require_proven(tx, session)
 
 

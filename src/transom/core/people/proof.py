@@ -36,6 +36,8 @@ CHALLENGE_PURPOSE = "challenge"
 PAUSE = timedelta(minutes=30)
 WRONG_ANSWERS = 10
 _SET_UP = "set-up"
+_NO_FACTORS = (_SET_UP, "password", FACTOR_ID)
+"""What wrong answers are counted under beside the factors that a person has bound."""
 _PASSKEY_LIFE = timedelta(minutes=5)
 
 _ORDER = (FactorKind.PASSKEY, FactorKind.AUTHENTICATOR, FactorKind.SMS, FactorKind.CALL)
@@ -260,8 +262,19 @@ class Proofs:
         lock_out.count_failure(tx, caller, standing, now)
         after = lock_out.standing(tx, caller, now)
         if after.is_closed(now):
+            self._tell_paused(tx, row, caller)
             return self._lock_out(tx, kept, row, after)
+        if self._paused_until(tx, factor_id, row, caller, standing) is not None:
+            self._tell_paused(tx, row, caller)
         return Proven(rejected)
+
+    def _tell_paused(self, tx: Connection, row: PersonRow, caller: Caller) -> None:
+        """Whoever gets as far as a wrong answer knew the password, or sits in a session."""
+        visit = Visit(caller.source, request_id=caller.request_id)
+        self._kit.note(tx, row.person, visit, "person.paused")
+        self._kit.tell(
+            tx, row.person, visit, said("Wrong answers after your password paused a sign-in")
+        )
 
     def _lock_out(
         self, tx: Connection, kept: PersonSession, row: PersonRow, standing: Standing
@@ -275,16 +288,23 @@ class Proofs:
     def _require_open(
         self, tx: Connection, factor_id: str, row: PersonRow, caller: Caller, standing: Standing
     ) -> None:
-        now = self._kit.clock.now()
+        until = self._paused_until(tx, factor_id, row, caller, standing)
+        if until is not None:
+            raise FactorPaused(until)
+
+    def _paused_until(
+        self, tx: Connection, factor_id: str, row: PersonRow, caller: Caller, standing: Standing
+    ) -> datetime | None:
+        key, since = self.key(factor_id, row), self._kit.clock.now() - PAUSE
         count, latest = factors.wrong_answers(
-            tx,
-            self.key(factor_id, row),
-            caller.source_key,
-            now - PAUSE,
-            known=standing.known,
+            tx, key, caller.source_key, since, known=standing.known
         )
-        if count >= WRONG_ANSWERS and latest is not None:
-            raise FactorPaused(latest + PAUSE)
+        return latest + PAUSE if latest is not None and count >= WRONG_ANSWERS else None
+
+    def unlock(self, tx: Connection, row: PersonRow) -> bool:
+        """Forget every wrong answer of a person; False when there was none."""
+        ids = [*_NO_FACTORS, *(each.id for each in factors.of(tx, row.person.id))]
+        return sum(identities.unlock(tx, self.key(each, row)) for each in ids) > 0
 
     def key(self, factor_id: str, row: PersonRow) -> str:
         """What wrong answers to a factor are counted under."""

@@ -150,11 +150,15 @@ class PeopleSessions:
         Raises:
             SessionEnded: it ended meanwhile, or is at none of these levels.
         """
+        # The person first, then the session: in the order of whoever ends all of a person's.
+        row = people.find_to_change(tx, session.person.id)
         kept = person_sessions.to_change(tx, session.id)
         if kept is None or kept.assurance not in levels:
             raise SessionEnded
-        row = people.find_to_change(tx, kept.principal_id)
-        if row is None or row.principal.epoch != kept.principal_epoch:
+        if row is None or kept.principal_id != row.person.id:
+            raise SessionEnded
+        epochs = (kept.principal_epoch, kept.org_epoch)
+        if epochs != (row.principal.epoch, row.org_epoch):
             raise SessionEnded("ended")
         if kept.ends_at <= self._kit.clock.now():
             raise SessionEnded("old", kept.ends_at)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from transom.core import lock_out
+from transom.core import guessing, lock_out
 from transom.core.lock_out import Caller
 from transom.core.people.kinds.passkey import credential_of
 from transom.core.people.kit import Kit
@@ -27,7 +27,7 @@ from transom.domain.errors import (
     LockedOut,
     SignInError,
 )
-from transom.domain.identity import Standing, source_key
+from transom.domain.identity import Standing
 from transom.domain.people import (
     MAX_PASSWORD,
     Assurance,
@@ -40,15 +40,13 @@ from transom.domain.people import (
     Visit,
 )
 from transom.domain.said import said
-from transom.records import factors, grants, identities, people
+from transom.records import factors, identities, people
 from transom.records.people import Device, PersonRow
 from transom.records.person_sessions import PersonSession
 
 _PASSKEY_PURPOSE = "passkey-request"
 _PASSKEY_LIFE = timedelta(minutes=5)
 _CHALLENGE_BYTES = 32
-_SPRAY_BURST = 60
-_SPRAY_PER_SECOND = 1 / 60
 _ANSWERING = (Assurance.PASSWORD, Assurance.FULL)
 
 
@@ -117,8 +115,7 @@ class PeopleSignIn:
             return LockedOut(closed_until(standing, now))
         if not standing.known:
             # One password tried on many names: each takes from what its source may try in all.
-            key = f"sign-in/{source_key(visit.source)}"
-            wait = grants.take(tx, key, _SPRAY_PER_SECOND, _SPRAY_BURST, now)
+            wait = guessing.take_turn(tx, visit.source, now)
             if wait:
                 return LockedOut(now + wait)
         if may_enter:
@@ -273,9 +270,8 @@ class PeopleSignIn:
             found = factors.by_credential(tx, credential) if credential else None
             row = people.find_to_change(tx, found.principal_id) if found else None
             if found is not None and row is not None and self._may_use(tx, row, visit):
-                refusal = self._judge_alone(tx, row, visit, found.id, (challenge, answer))
-                if refusal is None and not factors.use_request(tx, challenge.hex(), ends_at):
-                    refusal = FactorRejected("used")
+                given = (challenge, answer, ends_at)
+                refusal = self._judge_alone(tx, row, visit, found.id, given)
                 if refusal is None:
                     people.set_facts(tx, row.person.id, last_factor=found.id)
                     entered = self._enter(tx, row, visit, FactorKind.PASSKEY, remember=False)
@@ -301,9 +297,17 @@ class PeopleSignIn:
         return FactorKind.PASSKEY in offered and self._may_enter(row, visit)
 
     def _judge_alone(
-        self, tx: Connection, row: PersonRow, visit: Visit, factor_id: str, given: tuple[bytes, str]
+        self,
+        tx: Connection,
+        row: PersonRow,
+        visit: Visit,
+        factor_id: str,
+        given: tuple[bytes, str, datetime],
     ) -> SignInError | None:
-        """Judge a passkey's answer under the lock-out rule; success is noted."""
+        """Judge a passkey's answer under the lock-out rule; success is noted.
+
+        `given` is the challenge, the answer, and when the request ends.
+        """
         now = self._kit.clock.now()
         device = self._device(tx, row, visit)
         caller = self._caller(row, device, visit, row.person.email)
@@ -313,12 +317,18 @@ class PeopleSignIn:
         found = factors.find(tx, row.person.id, factor_id)
         if found is None:
             return FactorRejected("wrong")
-        challenge, answer = given
+        challenge, answer, ends_at = given
+        refusal = None
         try:
             self._proofs.passkey.judge(tx, found, challenge, answer, alone=True)
         except (FactorRejected, Broken):
+            refusal = FactorRejected("wrong")
+        if refusal is None and not factors.use_request(tx, challenge.hex(), ends_at):
+            refusal = FactorRejected("used")  # an answer that somebody overheard
+        if refusal is not None:
             lock_out.count_failure(tx, caller, standing, now)
-            return FactorRejected("wrong")
+            self._kit.note(tx, row.person, visit, "person.factor_wrong", code=refusal.code)
+            return refusal
         self._note_entry(tx, caller)
         return None
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import cast
 
 import asyncssh
+from asyncssh.constants import DEFAULT_LANG
 
+from transom.frontends.sftp.parting import Line
 from transom.frontends.sftp.policies import Policy
 from transom.frontends.sftp.session import SftpSession
 from transom.frontends.sftp.wire import BadPacket, Fields
@@ -45,8 +47,11 @@ class Connection(asyncssh.SSHServerConnection):
         loop: asyncio.AbstractEventLoop,
         options: asyncssh.SSHServerConnectionOptions,
         policy: Policy,
+        partings: set[asyncio.Transport],
     ) -> None:
         super().__init__(loop, options)
+        self._partings = partings
+        self._line: Line | None = None
         self.policy = policy
         self.sessions: set[SftpSession] = set()
         self.is_proven = False
@@ -58,8 +63,10 @@ class Connection(asyncssh.SSHServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
-        cast("asyncio.Transport", transport).set_write_buffer_limits(_TRANSPORT_BUFFER)
-        super().connection_made(transport)
+        stream = cast("asyncio.Transport", transport)
+        stream.set_write_buffer_limits(_TRANSPORT_BUFFER)
+        self._line = Line(stream, self._partings)
+        super().connection_made(cast("asyncio.Transport", self._line))
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType = None) -> None:
         """Take bytes; not many from somebody who has not signed in."""
@@ -143,6 +150,12 @@ class Connection(asyncssh.SSHServerConnection):
         return str(self.get_extra_info("send_cipher", "")).endswith("-cbc")
 
     # --- what we ask -----------------------------------------------------------------------------
+
+    def disconnect(self, code: int, reason: str, lang: str = DEFAULT_LANG) -> None:
+        """End it in words, which arrive."""
+        if self._line is not None:
+            self._line.part()
+        super().disconnect(code, reason, lang)
 
     @property
     def crypto(self) -> Crypto:

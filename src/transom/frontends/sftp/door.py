@@ -106,6 +106,7 @@ class SftpDoor:
         self._unproven: OrderedDict[Login, None] = OrderedDict()
         self._inside: set[Login] = set()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._partings: set[asyncio.Transport] = set()
         self._sessions = 0
         self._stopping = False
 
@@ -167,7 +168,8 @@ class SftpDoor:
         """A fresh connection of the library's."""
         if self._options is None:
             raise RuntimeError("the door is not open yet")
-        return Connection(asyncio.get_running_loop(), self._options, self.policy)
+        loop = asyncio.get_running_loop()
+        return Connection(loop, self._options, self.policy, self._partings)
 
     def admits(self, source: str) -> str:
         """Why a source may not connect now, or ""."""
@@ -318,7 +320,7 @@ class SftpDoor:
         for login in self._everybody():
             self._end(login, _STOPPING)
         until = loop.time() + _UNWIND_SECONDS
-        await self._until(lambda: not (self._everybody() or self._sessions or self._leaving), until)
+        await self._until(self._is_nothing_left, until)
         self.let_go()
 
     async def _until(self, done: Callable[[], bool], until: float) -> None:
@@ -333,6 +335,9 @@ class SftpDoor:
                 self._end(login, _STOPPING)
         return not self._everybody()
 
+    def _is_nothing_left(self) -> bool:
+        return not (self._everybody() or self._sessions or self._leaving or self._partings)
+
     def _everybody(self) -> list[Login]:
         return [*self._unproven, *self._inside]
 
@@ -345,6 +350,8 @@ class SftpDoor:
             self._server.close()
         for login in self._everybody():
             login.connection.abort()
+        for transport in tuple(self._partings):
+            transport.abort()
 
 
 def _signing(pair: asyncssh.SSHKeyPair, algorithm: bytes) -> asyncssh.SSHKeyPair:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
@@ -240,9 +240,9 @@ class Login(asyncssh.SSHServer):
 
     # --- sessions --------------------------------------------------------------------------------
 
-    def session_requested(self) -> Coroutine[None, None, SftpSession]:
+    def session_requested(self) -> Awaitable[SftpSession]:
         """A session, once it is known who is in."""
-        return self._session()
+        return _Later(self._session)
 
     async def _session(self) -> SftpSession:
         await self._decided.wait()
@@ -291,6 +291,16 @@ class Login(asyncssh.SSHServer):
     def expel(self) -> None:
         """The account has stopped, or its secret or key changed."""
         self._end("This sign-in is no longer good. Sign in again, or ask your administrator.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Later(Awaitable[SftpSession]):
+    """A session that comes into being when the library asks for it: it may never do so."""
+
+    begin: Callable[[], Coroutine[None, None, SftpSession]]
+
+    def __await__(self) -> Generator[None, None, SftpSession]:
+        return self.begin().__await__()
 
 
 def source_of(peer: object) -> str:

@@ -36,14 +36,15 @@ def entitlement_add(
 ) -> None:
     """Let an account submit, download, do both, or process.
 
-    At a place, or, to process, in an application; at once. May be repeated.
+    At a place, or, to process, in an application; at once. May be repeated. A person, named by
+    e-mail address, gets at most what the accounts of the organization hold.
     """
     with open_exchange(config) as exchange:
         asked = _entitlement(exchange, name, place, level)
         is_new = exchange.administration.entitle(operator(), asked)
     if as_json:
         document(held_document(Held(asked, name)) | {"changed": is_new})
-    done(f"Account {name} has {level} in {place}{'' if is_new else ' already'}.")
+    done(f"{_who(name)} has {level} in {place}{'' if is_new else ' already'}.")
 
 
 @entitlement.command("list")
@@ -82,7 +83,7 @@ def entitlement_end(
         exchange.administration.end_entitlement(operator(), asked)
     if as_json:
         document(held_document(Held(asked, name)) | {"changed": True})
-    done(f"Account {name} no longer has {level} in {place}.")
+    done(f"{_who(name)} no longer has {level} in {place}.")
 
 
 def _entitlement(exchange: Exchange, name: str, place: str, level: str) -> Entitlement:
@@ -98,6 +99,11 @@ def _entitlement(exchange: Exchange, name: str, place: str, level: str) -> Entit
             raise typer.BadParameter(form, param_hint="PLACE")
     principal = exchange.administration.account(name)
     return Entitlement(principal.id, org_id, application, sub_space, Level(level))
+
+
+def _who(name: str) -> str:
+    """How the holder is called; an e-mail address speaks for itself."""
+    return name if "@" in name else f"Account {name}"
 
 
 def place_of(what: Entitlement) -> str:

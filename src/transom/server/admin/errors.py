@@ -11,9 +11,9 @@ import typer
 from typer.core import TyperGroup
 
 from transom.domain.errors import ExchangeError
+from transom.server.failures import SchemaOutdated
 from transom.server.opening import driver_says
 from transom.server.printing import visible
-from transom.server.run import SchemaOutdated
 from transom.server.settings import BadSettings
 
 _REFUSED, _WRONG_USE, _BAD_SETTINGS = 1, 2, 78
