@@ -247,7 +247,8 @@ def test_the_display_is_kept(sqlite_world: World) -> None:
 
     assert account.view(session).display == wanted
     assert maria.people.sign_in.resume(HOME, session.token).display == wanted
-    for field, value in (("theme", "pink"), ("density", "x"), ("zone", "../x"), ("zone", "Mars")):
+    wrong = (("theme", "pink"), ("density", "x"), ("language", "../x"), ("zone", "Mars"))
+    for field, value in (*wrong, ("zone", "../x")):
         with pytest.raises(BadParameter) as refused:
             account.set_display(session, replace(wanted, **{field: value}))
         assert refused.value.parameter == field
