@@ -24,6 +24,7 @@ AXE = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],
 }
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 _QUIET = re.compile(r"status of (401|403|404|409|410|421|422|429)")
 
 
@@ -93,6 +94,12 @@ class Window:
         assert self.page.locator("main .button-primary").count() <= 1, name
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=str(SHOTS / f"{name}.png"), full_page=True)
+
+    def look_in_both_themes(self, name: str) -> None:
+        """The same page, light and dark, with no colour on its way from one to the other."""
+        for scheme in SCHEMES:
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            self.look(f"{name}-{scheme}")
 
     def authenticator(self, *, verifies: bool = True) -> CDPSession:
         """Plug a virtual passkey in: one that verifies its user, or a plain security key."""

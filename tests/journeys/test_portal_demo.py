@@ -9,7 +9,9 @@ from typing import Any
 
 import pyotp
 import pytest
+from browsers import window
 from journeys.servers import Demo, demo
+from playwright.sync_api import Browser, expect
 from visitors import Visitor
 
 ROLES = {"firm user", "firm administrator", "operator"}
@@ -76,6 +78,17 @@ def test_the_inbox_shows_what_was_sent_and_passwords_of_nobody(
     assert (page.status, page.heading) == (200, "Inbox of the demo")
     assert visitor.open("/sandbox/inbox?kind=call").status == 200
     assert not any(each["password"] in page.text for each in running.ready["people"])
+
+
+def test_nobody_is_kept_out_of_the_inbox(running: Demo, browser: Browser) -> None:
+    portal = running.ready["portal"]
+    visitor = Visitor(portal)
+    visitor.sign_in(Somebody(running.ready["people"][2]))  # type: ignore[arg-type]
+    visitor.close()
+    with window(browser, portal, width=360) as shown:
+        shown.open("/sandbox/inbox")
+        expect(shown.page.locator("article").first).to_contain_text("Signed in on a new device")
+        shown.look_in_both_themes("inbox")
 
 
 def test_the_people_are_the_same_after_another_start(tmp_path: Path) -> None:

@@ -292,6 +292,7 @@ def test_what_was_typed_survives_the_end_of_the_session_and_is_sent_only_by_a_ne
     shown.press("Sign in")
 
     shown.says("What you typed is here again.")
+    shown.look_in_both_themes("restored")
     assert shown.page.get_by_label("Name", exact=True).input_value() == "Maria's <b>Pixel</b>"
     shown.press("Rename")
     shown.sees("Your account")

@@ -8,9 +8,10 @@ from typing import Literal
 import pytest
 from browsers import Window, window
 from playwright.sync_api import Browser
-from visitors import PASSWORD, Human, invited, person
+from visitors import PASSWORD, Human, Visitor, invited, person
 from world import Served, World
 
+TRIES = 5
 BUDGET_BYTES = 100_000
 BUDGET_MILLISECONDS = 200
 LOOKS = [pytest.param("light", 1280, marks=pytest.mark.drill), ("dark", 360)]
@@ -88,6 +89,23 @@ def look_at_account(shown: Window, look: Callable[[str], None]) -> None:
     look("phone")
     shown.press("Call me")
     look("phone-error")
+
+
+def test_nobody_is_kept_out_while_the_sign_in_is_paused(
+    browser: Browser, served: Served, maria: Human
+) -> None:
+    visitor = Visitor(served.portal)
+    for _ in range(TRIES):
+        visitor.give_password(maria, "not the password")
+    visitor.close()
+    with window(browser, served.portal, width=360) as shown:
+        shown.open("/sign-in")
+        shown.fill("User name", maria.email)
+        shown.press("Continue")
+        shown.fill("Password", PASSWORD)
+        shown.press("Continue")
+        shown.sees("Sign-in is paused for this user name")
+        shown.look_in_both_themes("sign-in-paused")
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)

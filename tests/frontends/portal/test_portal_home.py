@@ -192,7 +192,7 @@ def test_the_latest_submissions_stand_with_their_states_the_newest_first(
     page = inside.open("/home")
 
     latest = page.html.partition('id="latest"')[2]
-    assert re.findall(r'title="(\d)\.txt"', latest) == list("87654321")
+    assert re.findall(r"<bdi>(\d)\.txt<", latest) == list("87654321")
     assert latest.count('data-state="accepted"') == 8
     assert f'data-state-of="{sent.tracking_id}"' in latest
 

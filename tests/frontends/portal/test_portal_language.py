@@ -355,6 +355,14 @@ def test_a_mail_that_an_administrator_causes_is_in_the_language_that_the_person_
     assert letter.subject.startswith("Configure su acceso")  # fmt: skip
 
 
+def test_an_invitation_is_in_the_language_that_the_inviter_named(sqlite_world: World) -> None:
+    admin = sqlite_world.exchange.people.administration
+    new = NewPerson("nueva@northgate.example", "Nora New", "0001", Role.USER, "es")
+    admin.invite(SYSTEM, new)
+
+    assert mail(sqlite_world, new.email).subject == "Configure su acceso a Transom"
+
+
 def test_who_never_chose_is_written_to_in_english(sqlite_world: World) -> None:
     admin = sqlite_world.exchange.people.administration
     admin.invite(SYSTEM, NewPerson("new@northgate.example", "Nora New", "0001", Role.USER))

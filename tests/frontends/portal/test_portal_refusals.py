@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from filing import TOKEN, Sender
 from markupsafe import Markup
 from visitors import Human, Page, Visitor
 from world import World
@@ -227,6 +228,33 @@ def test_who_may_fetch_the_copies_is_led_to_them(
     assert (
         "its application takes the files from there. Go to 0001/app1/in_arcv instead." in page.text
     )
+
+
+def test_what_is_sent_where_results_lie_is_led_to_where_it_belongs(
+    visitor: Visitor, sqlite_world: World, entitled: Human
+) -> None:
+    grant(sqlite_world, entitled, "both")
+    visitor.sign_in(entitled)
+    sender = Sender.at(visitor)
+    sender.place = "0001/app1/out"
+    page = sender.post(("a.txt", b"content"))
+
+    assert (page.status, page.heading) == (403, "Files go the other way there")
+    assert "nothing can be uploaded there. Go to 0001/app1/in instead." in page.text
+
+
+def test_who_may_only_look_at_results_is_told_whom_to_ask(
+    visitor: Visitor, sqlite_world: World, maria: Human
+) -> None:
+    sqlite_world.account("0001", may="both", application="app1")
+    grant(sqlite_world, maria, "download")
+    token = TOKEN.search(visitor.sign_in(maria).html)
+    assert token
+    sender = Sender(visitor, "0001/app1/out", token[1], "k" * 20)
+    page = sender.post(("a.txt", b"content"))
+
+    assert (page.status, page.heading) == (403, "This is not yours to change")
+    assert "You can see 0001/app1/out but not upload to it." in page.text
 
 
 # --- our side ------------------------------------------------------------------------------------

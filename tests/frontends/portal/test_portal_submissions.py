@@ -44,7 +44,7 @@ def inside(visitor: Visitor, maria: Human, firm: Account) -> Visitor:  # noqa: A
 
 def names(page: Page) -> list[str]:
     """The files that the list shows."""
-    return re.findall(r'title="([^"]+)"><bdi>', page.html)
+    return re.findall(r'href="/submissions/[0-9a-f-]+"[^>]*><bdi>([^<]+)<', page.html)
 
 
 def listed(visitor: Visitor, **query: str) -> list[str]:

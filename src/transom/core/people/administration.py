@@ -56,12 +56,16 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """A person as asked for: e-mail address (the user name), name, organization, role."""
+    """A person as asked for: e-mail address (the user name), name, organization, role.
+
+    `language` is what mails and pages are in until the person chooses; "" is not known.
+    """
 
     email: str
     name: str
     org: str
     role: Role
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,8 @@ class PeopleAdministration:
         if not identities.add_principal(tx, principal, self._kit.clock.now()):
             raise WrongState(f"User name {new.email}", "taken", "new")
         person = Person(principal.id, new.email, new.name, new.org, "", new.role)
-        people.add(tx, person, Display(zone=self._kit.letters.zone.key))
+        display = Display(zone=self._kit.letters.zone.key, language=new.language)
+        people.add(tx, person, display)
         self._note(tx, actor, "person.added", person, org=new.org, role=new.role)
         return self._present(tx, new.email)
 

@@ -69,8 +69,12 @@ async def questions(call: Call) -> Response:
     known = await call.run(call.people.enrolment.questions)
     chosen: dict[str, str] = {}
     for number in range(1, QUESTIONS_ASKED + 1):
-        asked = call.answers.chosen(f"question{number}", _("Choose a question."), known)
-        answer = call.answers.secret(f"answer{number}", _("Enter an answer."), MAX_ANSWER)
+        asked = call.answers.chosen(
+            f"question{number}", _("Choose question %(number)d.", number=number), known
+        )
+        answer = call.answers.secret(
+            f"answer{number}", _("Enter answer %(number)d.", number=number), MAX_ANSWER
+        )
         if asked in chosen:
             call.answers.problem(
                 f"question{number}", _("Choose a question that you have not chosen yet.")

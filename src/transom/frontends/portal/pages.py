@@ -93,6 +93,7 @@ class Pages:
             "software": _software,
             "told": language.translated,
             "factor_name": factor_name,
+            "has_own_name": has_own_name,
             "sentence": capital,
         }
         self._environment.add_extension("jinja2.ext.i18n")
@@ -166,9 +167,14 @@ _SYSTEMS = (
 )
 
 
+def has_own_name(factor: Factor) -> bool:
+    """Whether its owner calls a factor otherwise than by what it is."""
+    return factor.label not in {"", factor.kind.words.capitalize()}
+
+
 def factor_name(factor: Factor) -> str:
     """What its owner calls a factor; else what it is, as a sentence begins with it."""
-    if factor.label not in {"", factor.kind.words.capitalize()}:
+    if has_own_name(factor):
         return factor.label
     return capital(language.translated(factor.kind.words))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -71,7 +71,7 @@ def eastern(at: datetime) -> Markup:
 
 
 def _time(at: datetime, words: str) -> Markup:
-    instant = at.isoformat(timespec="seconds")
+    instant = at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return Markup('<time datetime="{}">{}</time>').format(instant, words)
 
 

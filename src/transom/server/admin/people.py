@@ -41,7 +41,7 @@ def _open(config: Path) -> Iterator[tuple[PeopleAdministration, Exchange]]:
 
 
 @person.command("invite")
-def person_invite(
+def person_invite(  # noqa: PLR0913 - one for each option
     email: Email,
     name: Annotated[str, typer.Argument(metavar="NAME", help="First and last name.")],
     config: Config,
@@ -55,6 +55,10 @@ def person_invite(
             "the others are the operator's own staff."
         ),
     ] = "user",
+    language: Annotated[
+        Literal["", "en", "es"],
+        typer.Option(help="What mails and pages are in until the person chooses."),
+    ] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +66,7 @@ def person_invite(
 
     The mail goes out through the running server.
     """
-    new = NewPerson(email, name, org, Role(role))
+    new = NewPerson(email, name, org, Role(role), language)
     with _open(config) as (admin, exchange):
         if new.role.is_operator:
             exchange.administration.have_operator(operator())
