@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from transom.domain import errors
 from transom.domain.errors import ExchangeError, NotEntitled, SignInError, TooMany
+from transom.domain.said import said
 from transom.frontends.encoding import Json, Media, encode
 
 
@@ -67,7 +68,7 @@ class BodyBrokeOff(ExchangeError):
     code = "incomplete_body"
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"{why} Nothing was submitted. Send it again.")
+        super().__init__(said("%(why)s Nothing was submitted. Send it again.", why=why))
 
 
 STATUS: dict[type[ExchangeError], int] = {

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from starlette.types import Message, Receive
 
+from transom.domain.said import said
 from transom.frontends.errors import BodyBrokeOff
 from transom.frontends.workers import Workers
 
@@ -66,7 +67,7 @@ class Intake:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise BodyBrokeOff("The upload broke off.")
+                raise BodyBrokeOff(said("The upload broke off."))
             data = message.get("body", b"")
             if data:
                 self._body.feed(data)
@@ -76,7 +77,7 @@ class Intake:
                 return
             if loop.time() > period_ends:
                 if taken < self._pace.least_bytes:
-                    raise BodyBrokeOff("The upload was too slow.")
+                    raise BodyBrokeOff(said("The upload was too slow."))
                 period_ends, taken = loop.time() + self._pace.seconds, 0
 
     def _flush_behind(self) -> None:

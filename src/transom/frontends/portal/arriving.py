@@ -25,6 +25,7 @@ from transom.domain.errors import (
 )
 from transom.domain.names import FileName, Place
 from transom.domain.people import Assurance
+from transom.domain.said import said
 from transom.domain.submission import State, Submission
 from transom.frontends import context
 from transom.frontends.intake import Intake
@@ -39,8 +40,7 @@ LOOK_SECONDS = 60.0
 _TRIES = 8
 _ENDED = "the session ended before the file was received"
 
-
-_SENT_BEFORE = (
+_SENT_BEFORE = said(
     "This page has sent another file of this name before. Nothing was submitted. "
     "Load the page again, and choose the file once more."
 )

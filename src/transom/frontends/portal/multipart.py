@@ -16,6 +16,7 @@ from python_multipart.multipart import MultipartParser
 from starlette.types import Message, Receive
 
 from transom.domain.errors import BadParameter, TooLarge
+from transom.domain.said import said
 from transom.frontends.errors import BodyBrokeOff
 
 MAX_PARTS = 1000
@@ -152,7 +153,7 @@ class Form:
         """
         while not self._heard.events:
             if not self._more and not self._is_broken:
-                raise BodyBrokeOff("The upload broke off.")
+                raise BodyBrokeOff(said("The upload broke off."))
             await self._hear()
         found = self._heard.events[0]
         if isinstance(found, bytes):
@@ -169,7 +170,7 @@ class Form:
             raise BadParameter("form", "it cannot be read")
         message = await self._receive()
         if message["type"] == "http.disconnect":
-            raise BodyBrokeOff("The upload broke off.")
+            raise BodyBrokeOff(said("The upload broke off."))
         self._more = message.get("more_body", False)
         try:
             self._parser.write(message.get("body", b""))

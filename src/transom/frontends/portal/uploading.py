@@ -19,6 +19,7 @@ from transom.frontends.portal.calls import Call
 from transom.frontends.portal.csrf import FIELD
 from transom.frontends.portal.errors import ForeignForm, told
 from transom.frontends.portal.language import gettext as _
+from transom.frontends.portal.language import told_of, translated
 from transom.frontends.portal.multipart import Form, Part
 from transom.frontends.portal.places import page_of, place_of
 from transom.frontends.portal.route import FULL, Route
@@ -200,7 +201,7 @@ async def _line(call: Call, place: Place, key: str, part: Part) -> Line:
 
 def _refused(name: str, error: ExchangeError) -> Line:
     suggestion = error.suggestion if isinstance(error, BadName) else ""
-    problem = error.why if isinstance(error, BadName) else error.message
+    problem = translated(error.why) if isinstance(error, BadName) else told_of(error)
     if isinstance(error, BodyBrokeOff):
         return Line(name, problem=problem, status=400, is_last=True)
     return Line(name, problem=problem, suggestion=suggestion, status=told(error).status)
