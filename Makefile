@@ -6,8 +6,9 @@
 MAKEFLAGS += --no-print-directory
 
 python := .venv/bin/python
-# Test processes; each starts its own PostgreSQL when a test asks for one.
-WORKERS ?= 2
+# Test processes, one more than two cores take, since many tests wait for something; each starts its
+# own PostgreSQL when a test asks for one.
+WORKERS ?= 3
 # The least coverage in percent, asked of whole runs only. Empty asks nothing.
 COVERAGE ?= 95
 at_least = $(if $(COVERAGE),$(if $(ARGS),,--cov-fail-under=$(COVERAGE)))

@@ -338,9 +338,16 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "416"]
 """
 
 
+@pytest.mark.parametrize("examples", [10, pytest.param(100, marks=pytest.mark.drill)])
 @pytest.mark.parametrize("who", ["the account", "nobody"])
-def test_schemathesis_finds_nothing(
-    served: Served, document: Any, caller: Caller, queue: list[str], tmp_path: Path, who: str
+def test_schemathesis_finds_nothing(  # noqa: PLR0913 - fixtures
+    served: Served,
+    document: Any,
+    caller: Caller,
+    queue: list[str],
+    tmp_path: Path,
+    who: str,
+    examples: int,
 ) -> None:
     config, narrow = tmp_path / "schemathesis.toml", tmp_path / "openapi.json"
     config.write_text(CONFIG.format(token=caller.token if who == "the account" else "wrong"))
@@ -349,14 +356,14 @@ def test_schemathesis_finds_nothing(
         [
             Path(sys.executable).with_name("schemathesis"),
             *("--config-file", config, "run", narrow, "--url", served.rest),
-            *("--generation-deterministic", "--max-examples", "20"),
+            *("--generation-deterministic", "--max-examples", str(examples)),
             *("--continue-on-failure", "--warnings", "off", "--no-color"),
         ],
         cwd=tmp_path,
         env=os.environ | {"NO_PROXY": "127.0.0.1"},
         capture_output=True,
         text=True,
-        timeout=SECONDS * 2,
+        timeout=SECONDS * 10,
         check=False,
     )
 

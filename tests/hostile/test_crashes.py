@@ -374,6 +374,11 @@ def test_a_crash_at_any_line_of_publishing_leaves_the_file_whole_or_none(world: 
 # --- retention -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "world",
+    ["sqlite_world", pytest.param("postgres_world", marks=pytest.mark.drill)],
+    indirect=True,
+)
 def test_a_crash_at_any_line_of_the_sweep_loses_nothing_early_and_the_next_sweep_goes_on(
     world: World,
 ) -> None:

@@ -80,7 +80,7 @@ def test_after_the_signed_url_was_issued_it_still_works(mortal: Mortal) -> None:
     assert_received_once(mortal, name, tracking_id)
 
 
-@pytest.mark.parametrize("percent", [25, 50, 99])
+@pytest.mark.parametrize("percent", [pytest.param(25, marks=pytest.mark.drill), 50, 99])
 def test_within_the_body_nothing_is_kept_and_the_url_can_be_used_again(
     mortal: Mortal, percent: int
 ) -> None:
@@ -96,7 +96,10 @@ def test_within_the_body_nothing_is_kept_and_the_url_can_be_used_again(
     assert_received_once(mortal, name, tracking_id)
 
 
-@pytest.mark.parametrize("milliseconds", [0, 2, 5, 10, 20, 40])
+@pytest.mark.parametrize(
+    "milliseconds",
+    [0, 5, 20, *(pytest.param(each, marks=pytest.mark.drill) for each in (2, 10, 40))],
+)
 def test_between_the_last_byte_and_the_reply_it_is_whole_and_once_or_nothing(
     mortal: Mortal, milliseconds: float
 ) -> None:

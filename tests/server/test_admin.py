@@ -1083,6 +1083,7 @@ def grant(rest: str, account: Account) -> int:
     return requests.post(url, auth=(account.name, account.secret), timeout=20).status_code
 
 
+@pytest.mark.drill  # the operator's guide is walked so in every run
 def test_an_exchange_is_set_up_run_and_administered_from_nothing(tmp_path: Path) -> None:
     """The operator's first day, with the real program."""
     port, keys = free_port(), tmp_path / "keys"
