@@ -340,7 +340,7 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "401", "404", "416"]
 
 @pytest.mark.parametrize("examples", [10, pytest.param(100, marks=pytest.mark.drill)])
 @pytest.mark.parametrize("who", ["the account", "nobody"])
-def test_schemathesis_finds_nothing(  # noqa: PLR0913 - fixtures
+def test_schemathesis_finds_nothing(  # noqa: PLR0917 - fixtures
     served: Served,
     document: Any,
     caller: Caller,

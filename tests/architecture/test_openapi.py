@@ -166,7 +166,7 @@ checks.ignored_auth.enabled = false
 
 @pytest.mark.parametrize("examples", [15, pytest.param(200, marks=pytest.mark.drill)])
 @pytest.mark.parametrize("who", ["the account", "nobody"])
-def test_schemathesis_finds_nothing(  # noqa: PLR0913 - fixtures
+def test_schemathesis_finds_nothing(
     served: Served, account: Account, caller: Caller, tmp_path: Path, who: str, examples: int
 ) -> None:
     is_known = who == "the account"
