@@ -13,9 +13,10 @@ from world import World
 
 from transom.core import assembly
 from transom.core.following import Followers
-from transom.core.multipart import NoSuchUpload
+from transom.core.multipart import Multiparts, NoSuchUpload, Target
+from transom.domain.entitlement import Actor
 from transom.domain.errors import StorageFull, TooLarge, Unavailable
-from transom.domain.submission import State
+from transom.domain.submission import State, Submission
 
 PATH = "0001/app1/in/file.bin"
 
@@ -80,6 +81,44 @@ def test_a_part_that_comes_after_the_end_is_refused_and_leaves_nothing(world: Wo
     assert files_in(world, "blobs").keys() == before
     with pytest.raises(NoSuchUpload):
         upload.send(world.exchange, 3, b"later still")
+
+
+def test_a_completion_that_another_overtakes_gives_the_others_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other comes to its end when this one has looked at the state, but not at the parts."""
+    firm, one, other = world.account(), over(world), over(world)
+    upload = InParts.begun(one, firm, PATH)
+    upload.send(one, 1, b"content")
+    look, done = Multiparts._own, []
+
+    def overtaken(self: Multiparts, actor: Actor, target: Target) -> Submission:
+        found = look(self, actor, target)
+        monkeypatch.undo()
+        done.append(upload.complete(other))
+        return found
+
+    monkeypatch.setattr(Multiparts, "_own", overtaken)
+    late = upload.complete(one)
+
+    assert late.submission.archive_name == done[0].submission.archive_name
+    assert late.submission.sha256 == hashlib.sha256(b"content").hexdigest()
+    for program in (one, other):
+        program.ends()
+
+
+def test_parts_that_never_came_are_not_excused_by_another_completion(world: World) -> None:
+    firm = world.account()
+    upload = InParts.begun(world.exchange, firm, PATH)
+    upload.send(world.exchange, 1, b"content")
+    unknown = [assembly.Named(7, "0" * 64)]
+
+    for _ in range(2):  # before the upload's end, and after
+        with pytest.raises((assembly.BadPart, NoSuchUpload)):
+            world.exchange.multiparts.complete(
+                firm.actor, upload.target, unknown, assembly.Expected()
+            )
+        upload.complete(world.exchange)
 
 
 def test_a_part_sent_anew_while_the_upload_is_completed_makes_it_try_again(

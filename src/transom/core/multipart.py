@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from transom.core.arrival import audited
 from transom.core.assembly import (
+    BadPart,
     Completed,
     Expected,
     Joined,
@@ -194,15 +195,17 @@ class Multiparts:
             agreed = parts.find(tx, target.upload_id)
         if agreed is None:
             raise NoSuchUpload
-        chosen = chosen_of(named, there)
-        self._check_whole(chosen, expected)
         try:
+            chosen = chosen_of(named, there)
+            self._check_whole(chosen, expected)
             received = self._commit(actor, target, chosen)
-        except (AlreadySubmitted, WrongState, NotFound) as meanwhile:
+        except (AlreadySubmitted, WrongState, NotFound, BadPart) as meanwhile:
             after = self._own(actor, target)
-            if after.state is State.REQUESTED:  # one of the parts was being sent anew
-                raise Unavailable("part that is being replaced") from meanwhile
-            return self._repeated(after, named)
+            if after.state is not State.REQUESTED:  # another completion was first
+                return self._repeated(after, named)
+            if isinstance(meanwhile, BadPart):
+                raise
+            raise Unavailable("part that is being replaced") from meanwhile
         self._clear(target.upload_id, name_of(named))
         return described(received, agreed, chosen)
 
@@ -246,20 +249,27 @@ class Multiparts:
             raise NoSuchUpload
         upload_id = submission.tracking_id
         with self._tools.database.reading() as tx:
-            agreed = parts.find(tx, upload_id)
-            there = parts.every(tx, upload_id)
-        if agreed is None:
-            raise NoSuchUpload
-        if not agreed.completed_as:  # whoever was first has not come to its end, or died
-            if not self._made(submission, chosen_of(named, there)):
-                raise NoSuchUpload
+            there = parts.every(tx, upload_id)  # first: they go when the upload gets its name
+        if not self._completed_as(upload_id) and self._made(submission, named, there):
+            # Whoever was first has not come to its end, or died.
             self._clear(upload_id, name_of(named))
-        elif agreed.completed_as != name_of(named):
+        elif self._completed_as(upload_id) != name_of(named):
             raise NoSuchUpload
         return Completed(submission, parts=len(named))
 
-    def _made(self, submission: Submission, chosen: Sequence[Part]) -> bool:
-        """Whether the file that was received is made of these parts."""
+    def _completed_as(self, upload_id: str) -> str:
+        """The name of the parts that an upload was completed of; "" before its end."""
+        with self._tools.database.reading() as tx:
+            agreed = parts.find(tx, upload_id)
+        if agreed is None:
+            raise NoSuchUpload
+        return agreed.completed_as
+
+    def _made(
+        self, submission: Submission, named: Sequence[Named], there: Mapping[int, Part]
+    ) -> bool:
+        """Whether the file that was received is made of these parts; False once they are gone."""
+        chosen = chosen_of(named, there)
         follower = self._followers.of(submission.tracking_id)
         with follower.busy:
             try:
