@@ -32,7 +32,7 @@ run: ## the server with your settings: make run CONFIG=transom.toml
 .PHONY: test
 test: ## all tests but the drills, with coverage
 	@scripts/setup dev
-	@$(python) -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term $(at_least) $(ARGS)
+	@$(python) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(at_least) $(ARGS)
 
 .PHONY: drill
 drill: ## the long tests: full matrices, hard crashes

@@ -14,8 +14,17 @@ from transom.records import migrate
 from transom.records.database import Database
 
 
+LONG = frozenset({"architecture", "journeys", "server", "hostile"})
+"""Where files have few and long tests: at the end they would keep one process busy alone."""
+
+
+@pytest.hookimpl(trylast=True)  # after the order was made random
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Take the drills out of an ordinary run. They are not skipped: nobody expects them here."""
+    """Begin with the long ones, and take the drills out of an ordinary run.
+
+    Drills are not skipped: nobody expects them here.
+    """
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
     if os.environ.get("TRANSOM_DRILL") == "1":
         return
     drills = [item for item in items if item.get_closest_marker("drill")]
