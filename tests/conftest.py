@@ -13,7 +13,6 @@ from world import World, made
 from transom.records import migrate
 from transom.records.database import Database
 
-
 LONG = frozenset({"architecture", "journeys", "server", "hostile"})
 """Where files have few and long tests: at the end they would keep one process busy alone."""
 
