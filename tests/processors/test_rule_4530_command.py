@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from connector.gateway_server import USER, gateway
 
 from transom.processors.rule_4530.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """The command makes some loggers quiet, for the whole process."""
+    loggers = [logging.getLogger(name) for name in ("httpx2", "httpcore2")]
+    before = [each.level for each in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
 
 
 def options(url: str, path: Path) -> list[str]:
