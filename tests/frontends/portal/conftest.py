@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filing import entitled
 from visitors import Human, Visitor, person
-from world import Served, World, made
+from world import Account, Processor, Served, World, made
 
 
 @pytest.fixture
@@ -27,6 +28,24 @@ def visitor(served: Served) -> Iterator[Visitor]:
     visitor = Visitor(served.portal)
     yield visitor
     visitor.close()
+
+
+@pytest.fixture
+def firm(sqlite_world: World, maria: Human) -> Account:
+    """Maria and an account of her firm may use app1."""
+    return entitled(sqlite_world, maria)
+
+
+@pytest.fixture
+def app(sqlite_world: World) -> Processor:
+    return sqlite_world.processor()
+
+
+@pytest.fixture
+def inside(visitor: Visitor, maria: Human, firm: Account) -> Visitor:  # noqa: ARG001
+    """Maria's browser, signed in."""
+    visitor.sign_in(maria)
+    return visitor
 
 
 @pytest.fixture

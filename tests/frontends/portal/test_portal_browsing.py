@@ -17,24 +17,6 @@ PLACE = "0001/app1/out"
 CSP = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
 
-@pytest.fixture
-def firm(sqlite_world: World, maria: Human) -> Account:
-    """Maria and an account of her firm may use app1."""
-    return entitled(sqlite_world, maria)
-
-
-@pytest.fixture
-def app(sqlite_world: World) -> Processor:
-    return sqlite_world.processor()
-
-
-@pytest.fixture
-def inside(visitor: Visitor, maria: Human, firm: Account) -> Visitor:  # noqa: ARG001
-    """Maria's browser, signed in."""
-    visitor.sign_in(maria)
-    return visitor
-
-
 def names(page: Page) -> list[str]:
     """The files that a page lists."""
     return re.findall(r'title="([^"]+)"><bdi>', page.html)

@@ -23,23 +23,6 @@ from transom.domain.submission import Finding, State
 NAME = "Si_20261113.txt"
 
 
-@pytest.fixture
-def firm(sqlite_world: World, maria: Human) -> Account:
-    """Maria and an account of her firm may use app1."""
-    return entitled(sqlite_world, maria)
-
-
-@pytest.fixture
-def app(sqlite_world: World) -> Processor:
-    return sqlite_world.processor()
-
-
-@pytest.fixture
-def inside(visitor: Visitor, maria: Human, firm: Account) -> Visitor:  # noqa: ARG001
-    visitor.sign_in(maria)
-    return visitor
-
-
 def needs(page: Page) -> str:
     """What stands under "Needs you"."""
     section = page.html.partition('id="needs"')[2].partition("</section>")[0]

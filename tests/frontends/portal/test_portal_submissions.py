@@ -25,23 +25,6 @@ from transom.frontends.portal import spreadsheets, submissions, words
 HOSTILE = "<img src=x onerror=1>&'"
 
 
-@pytest.fixture
-def firm(sqlite_world: World, maria: Human) -> Account:
-    """Maria and an account of her firm may use app1."""
-    return entitled(sqlite_world, maria)
-
-
-@pytest.fixture
-def app(sqlite_world: World) -> Processor:
-    return sqlite_world.processor()
-
-
-@pytest.fixture
-def inside(visitor: Visitor, maria: Human, firm: Account) -> Visitor:  # noqa: ARG001
-    visitor.sign_in(maria)
-    return visitor
-
-
 def names(page: Page) -> list[str]:
     """The files that the list shows."""
     return re.findall(r'href="/submissions/[0-9a-f-]+"[^>]*><bdi>([^<]+)<', page.html)
